@@ -1,0 +1,100 @@
+/**
+ * The planner: asks the researcher a question every few seconds, keeps one investigation running, and prints how each
+ * call ended. A plain gRPC client: the address it calls is an environment variable, and there is nothing else to know.
+ *
+ *   RESEARCHER        where the researcher answers: unix:/path or host:port (required)
+ *   ASK_EVERY_MS      pause between two questions (3000)
+ *   FINDINGS          length of one investigation (60)
+ *   FINDING_EVERY_MS  pause between two findings (500)
+ *   LOG=json          one JSON object a line instead of text
+ *
+ * `--once` makes one call of each kind and exits with 0 if both ended with OK.
+ */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import grpc from '@grpc/grpc-js';
+import { loadSync } from '@grpc/proto-loader';
+
+const here = fileURLToPath(new URL('.', import.meta.url));
+const { RESEARCHER, ASK_EVERY_MS = '3000', FINDINGS = '60', FINDING_EVERY_MS = '500', LOG } = process.env;
+const home = process.env.AGENT_HOME ?? here;
+
+if (RESEARCHER === undefined) {
+  console.error('planner: set RESEARCHER to the address of the researcher, for example 127.0.0.1:50051');
+  process.exit(2);
+}
+
+// What a real planner would hand to its model with every call.
+const prompt = readFileSync(join(home, 'prompts/system.md'), 'utf8');
+const questions = [...prompt.matchAll(/^\d+\. (.+\?)$/gm)].map(([, question]) => question);
+
+const { research } = grpc.loadPackageDefinition(loadSync(join(here, '../proto/research.proto'), { keepCase: true }));
+const researcher = new research.v1.Research(RESEARCHER, grpc.credentials.createInsecure(), {
+  // The defaults wait up to two minutes before they try again; a person who watches does not.
+  'grpc.initial_reconnect_backoff_ms': 100,
+  'grpc.min_reconnect_backoff_ms': 100,
+  'grpc.max_reconnect_backoff_ms': 1000,
+});
+
+/** One unary call. @returns the name of its gRPC status. */
+function ask(question) {
+  const started = performance.now();
+  return new Promise((resolve) => {
+    researcher.Ask({ question }, { deadline: Date.now() + 5000 }, (error, response) => {
+      const status = grpc.status[error?.code ?? grpc.status.OK];
+      const ms = Math.round(performance.now() - started);
+      if (error) say({ call: 'Ask', status, ms, detail: error.details }, `${status}: ${error.details}`);
+      else say({ call: 'Ask', status, ms, answer: response.answer }, `${status} in ${ms} ms: ${response.answer}`);
+      resolve(status);
+    });
+  });
+}
+
+/** One server stream. @returns the name of its gRPC status. */
+function investigate(topic, count) {
+  const started = performance.now();
+  let findings = 0;
+  return new Promise((resolve) => {
+    const call = researcher.Investigate({ topic, count, interval_ms: Number(FINDING_EVERY_MS) });
+    call.on('data', ({ number, text }) => {
+      findings += 1;
+      if (findings === 1) say({ call: 'Investigate', status: 'RUNNING' }, `running: ${text}`);
+      if (LOG === 'json') say({ call: 'Investigate', finding: number });
+    });
+    call.on('error', () => undefined); // It comes as a status, too.
+    call.on('status', ({ code, details }) => {
+      const status = grpc.status[code];
+      const ms = Math.round(performance.now() - started);
+      const so = code === grpc.status.OK ? `OK, ${findings} findings` : `${status} after ${findings} findings: ${details}`;
+      say({ call: 'Investigate', status, findings, ms, detail: details }, so);
+      resolve(status);
+    });
+  });
+}
+
+function say(fields, text) {
+  if (LOG === 'json') console.log(JSON.stringify(fields));
+  else console.log(`${fields.call} ${text}`);
+}
+
+if (process.argv.includes('--once')) {
+  const results = [await ask(questions[0]), await investigate(questions[1], 5)];
+  researcher.close();
+  process.exitCode = results.every((status) => status === 'OK') ? 0 : 1;
+} else {
+  const asking = async () => {
+    for (let turn = 0; ; turn += 1) {
+      await ask(questions[turn % questions.length]);
+      await sleep(Number(ASK_EVERY_MS));
+    }
+  };
+  const investigating = async () => {
+    for (;;) {
+      const status = await investigate(questions[0], Number(FINDINGS));
+      await sleep(status === 'OK' ? 0 : 500);
+    }
+  };
+  await Promise.all([asking(), investigating()]);
+}

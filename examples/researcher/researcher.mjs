@@ -1,0 +1,74 @@
+/**
+ * The researcher: answers questions from its knowledge base. A plain gRPC server without TLS, tokens or any idea of who
+ * calls it: whatever stands in front of it takes care of that.
+ *
+ *   LISTEN       where to answer: unix:/path or host:port (127.0.0.1:50051)
+ *   AGENT_HOME   the folder with prompts, knowledge, tools and model (this one)
+ */
+import { readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import grpc from '@grpc/grpc-js';
+import { loadSync } from '@grpc/proto-loader';
+
+const here = fileURLToPath(new URL('.', import.meta.url));
+const { LISTEN = '127.0.0.1:50051', AGENT_HOME: home = here } = process.env;
+
+/** Every sentence of the knowledge base with the entry it stands in. */
+function readKnowledge() {
+  const folder = join(home, 'knowledge');
+  const { entries } = JSON.parse(readFileSync(join(folder, 'manifest.json'), 'utf8'));
+  return entries.flatMap(({ name, path }) => {
+    const sentences = readFileSync(join(folder, path), 'utf8').replaceAll('\n', ' ').match(/[^.]+\./g) ?? [];
+    return sentences.map((text) => ({ text: text.trim(), source: name }));
+  });
+}
+
+const words = (text) => new Set(text.toLowerCase().match(/[a-z]{4,}/g) ?? []);
+
+/** Sentences that share the most words with a text come first: this is where a model would be. */
+function search(text) {
+  const wanted = words(text);
+  const score = (sentence) => [...words(sentence.text)].filter((word) => wanted.has(word)).length;
+  return readKnowledge().sort((a, b) => score(b) - score(a));
+}
+
+function ask(call, reply) {
+  const [best] = search(call.request.question);
+  if (best === undefined) reply({ code: grpc.status.NOT_FOUND, details: 'the knowledge base is empty' });
+  else reply(null, { answer: best.text, source: best.source });
+}
+
+function investigate(call) {
+  const { topic, count, interval_ms: pause } = call.request;
+  const found = search(topic);
+  let number = 0;
+  const report = () => {
+    const { text, source } = found[number % found.length];
+    number += 1;
+    call.write({ number, text, source });
+    if (number >= count) finish();
+  };
+  const finish = () => {
+    clearInterval(timer);
+    call.end();
+  };
+  const timer = setInterval(report, Math.max(1, pause));
+  call.on('cancelled', finish);
+  report();
+}
+
+// A socket file that a killed process left behind would keep us from listening.
+if (LISTEN.startsWith('unix:')) rmSync(LISTEN.slice('unix:'.length), { force: true });
+
+const { research } = grpc.loadPackageDefinition(loadSync(join(here, '../proto/research.proto'), { keepCase: true }));
+const server = new grpc.Server();
+server.addService(research.v1.Research.service, { Ask: ask, Investigate: investigate });
+server.bindAsync(LISTEN, grpc.ServerCredentials.createInsecure(), (error) => {
+  if (error) {
+    console.error(`researcher: cannot listen on ${LISTEN}: ${error.message}`);
+    process.exit(1);
+  }
+  console.log(`ready on ${LISTEN}`);
+});
+process.on('SIGTERM', () => server.forceShutdown());

@@ -1,0 +1,89 @@
+import type { PolicyFile, PolicyRecord } from './policy-objects.ts';
+import type { PolicyProblem } from './policy-yaml.ts';
+
+export interface PolicyMerge {
+  /** Everything in force afterwards, by key. */
+  readonly records: ReadonlyMap<string, PolicyRecord>;
+  readonly problems: readonly PolicyProblem[];
+}
+
+/**
+ * Works out what is in force after reading the directory. A file counts as a whole: with one error in it, it changes
+ * nothing. What is in force leaves it only when somebody says so (`state: retired`, `lifecycle: retired`, `state:
+ * withdrawn`): a file that vanished, was emptied or cut off takes nothing with it, and the operator is told. Taking a
+ * callee off the list of a grant that is still there is saying so, too.
+ *
+ * Two files with one object: the file keeps it from which it is in force as long as it has it, else the first by name
+ * gets it; the other counts as broken.
+ */
+export function mergePolicy(current: ReadonlyMap<string, PolicyRecord>, files: readonly PolicyFile[]): PolicyMerge {
+  const sorted = files.toSorted((a, b) => (a.file < b.file ? -1 : 1));
+  const problems = sorted.flatMap((file) => file.problems);
+  const owners = findOwners(current, sorted);
+  const records = new Map(current);
+  const said = new Set<string>();
+
+  for (const file of sorted) {
+    const duplicates = file.records.filter(({ key }) => (owners.get(key) ?? file.file) !== file.file);
+    for (const { key, line, column } of duplicates) {
+      const message = `${key} is defined in ${owners.get(key)} already, so this file has no effect`;
+      problems.push({ severity: 'error', file: file.file, line, column, field: 'id', message });
+    }
+    if (duplicates.length > 0 || isBroken(file)) {
+      for (const { key, file: owner } of current.values()) if (owner === file.file) said.add(key);
+      continue;
+    }
+    for (const record of file.records) {
+      owners.set(record.key, file.file);
+      records.set(record.key, record);
+      said.add(record.key);
+    }
+    for (const { key } of delisted(current, file)) records.delete(key);
+  }
+  for (const record of records.values()) {
+    if (!said.has(record.key)) problems.push(leftover(record));
+  }
+  return { records, problems };
+}
+
+function findOwners(current: ReadonlyMap<string, PolicyRecord>, files: readonly PolicyFile[]): Map<string, string> {
+  const byName = new Map(files.map((file) => [file.file, file]));
+  const owners = new Map<string, string>();
+  for (const { key, file: name } of current.values()) {
+    const file = byName.get(name);
+    // A broken file may still mean what it said before.
+    if (file !== undefined && (isBroken(file) || file.records.some((record) => record.key === key))) {
+      owners.set(key, name);
+    }
+  }
+  return owners;
+}
+
+/** Grants that were listed in this file together with others that still are. */
+function delisted(current: ReadonlyMap<string, PolicyRecord>, file: PolicyFile): PolicyRecord[] {
+  const keys = new Set(file.records.map(({ key }) => key));
+  const groups = new Set(file.records.filter(isGrant).map(({ group }) => group));
+  return [...current.values()].filter(
+    (record) => isGrant(record) && record.file === file.file && groups.has(record.group) && !keys.has(record.key),
+  );
+}
+
+function isGrant({ object }: PolicyRecord): boolean {
+  return object.kind === 'grant';
+}
+
+function isBroken({ problems }: PolicyFile): boolean {
+  return problems.some(({ severity }) => severity === 'error');
+}
+
+const WITHDRAWAL = {
+  agent: 'set `lifecycle: retired`',
+  baseline: 'set `state: retired` or `state: revoked`',
+  grant: 'set `state: withdrawn`',
+  revocation: 'know that nothing takes a revocation back',
+} as const satisfies Record<PolicyRecord['object']['kind'], string>;
+
+function leftover({ key, file, object }: PolicyRecord): PolicyProblem {
+  const message = `${key} stays in force, though the file does not have it any more; to withdraw it, put it back, and ${WITHDRAWAL[object.kind]}`;
+  return { severity: 'warning', file, line: 0, column: 0, field: '', message };
+}

@@ -1,0 +1,151 @@
+import type { Command } from 'commander';
+import type { AuthorityConfig } from '../authority/config.ts';
+
+/**
+ * Adds `ait authority` and `ait agent credential` to the program. What they need is imported when they run, so that
+ * `ait --help` does not pay for it.
+ */
+export function registerAuthorityCommands(program: Command): void {
+  program
+    .command('authority')
+    .description('run the control plane: certificates, tokens, signed state')
+    .option('-c, --config <file>', 'YAML file; AIT_AUTHORITY_* variables and the flags below go over it')
+    .option('--check-config', 'report all problems of the configuration and the policy directory, then exit')
+    .option('--trust-domain <name>', 'name of the mesh, for example acme.example')
+    .option('--listen <host:port>', 'gRPC address (default 127.0.0.1:17100)')
+    .option('--advertise <host:port>', 'address that join credentials carry (default: the one that is bound)')
+    .option('--state-dir <directory>', 'where keys and state are kept (default /var/lib/ait/authority)')
+    .option('--policy-dir <directory>', 'YAML files with agents, baselines, grants and revocations')
+    .option('--metrics-listen <host:port>', 'metrics and probes (default 127.0.0.1:17190)')
+    .option('--log-level <level>', 'trace, debug, info, warn, error, fatal or silent')
+    .action(runAuthority);
+
+  const agent =
+    program.commands.find((command) => command.name() === 'agent') ??
+    program.command('agent').description('look after agents');
+  agent
+    .command('credential')
+    .description('make a join credential for the sidecars of an agent; it is shown once')
+    .argument('<agent>', "the agent's name or SPIFFE ID")
+    .option('--uses <count>', 'how many instances may join with it (default 100)')
+    .option('--expires <duration>', 'how long it may be used, for example 12h or 30d (default 30d)')
+    .option('--authority <host:port>', 'address that it carries (default: what the authority advertises)')
+    .option('--out <file>', 'write it there, readable to you alone, instead of to the terminal')
+    .option('--admin <socket>', "the authority's admin socket (default /var/lib/ait/authority/admin.sock)")
+    .action(makeCredential);
+}
+
+interface AuthorityFlags {
+  readonly config?: string;
+  readonly checkConfig?: true;
+  readonly trustDomain?: string;
+  readonly listen?: string;
+  readonly advertise?: string;
+  readonly stateDir?: string;
+  readonly policyDir?: string;
+  readonly metricsListen?: string;
+  readonly logLevel?: string;
+}
+
+async function runAuthority(flags: AuthorityFlags): Promise<void> {
+  const config = await readConfig(flags);
+  if (flags.checkConfig === true) {
+    await checkPolicy(config);
+    return;
+  }
+  const [{ startAuthority }, { createLogger }] = await Promise.all([
+    import('../authority/authority.ts'),
+    import('../platform/logger.ts'),
+  ]);
+  const logger = createLogger({ name: 'authority', level: config.log_level });
+  const authority = await startAuthority({ config, logger });
+  const signal = await untilSignal();
+  logger.info('stopping', { signal });
+  await authority.stop({ deadlineMs: 5_000 });
+}
+
+async function readConfig(flags: AuthorityFlags): Promise<AuthorityConfig> {
+  const [{ AuthorityConfigSchema, AUTHORITY_ENV_PREFIX }, { loadConfig }, { environment }] = await Promise.all([
+    import('../authority/config.ts'),
+    import('../platform/config-source.ts'),
+    import('../platform/environment.ts'),
+  ]);
+  return loadConfig({
+    schema: AuthorityConfigSchema,
+    ...(flags.config !== undefined && { file: flags.config }),
+    env: environment,
+    envPrefix: AUTHORITY_ENV_PREFIX,
+    flags: {
+      trust_domain: flags.trustDomain,
+      listen: flags.listen,
+      advertise: flags.advertise,
+      state_dir: flags.stateDir,
+      policy_dir: flags.policyDir,
+      metrics_listen: flags.metricsListen,
+      log_level: flags.logLevel,
+    },
+  });
+}
+
+/** The directory as it is now, without the state: what would be in force if the authority had never run. */
+async function checkPolicy(config: AuthorityConfig): Promise<void> {
+  const [{ checkPolicyDirectory }, { MeshError }] = await Promise.all([
+    import('../authority/policy-check.ts'),
+    import('../domain/mesh-error.ts'),
+  ]);
+  const { problems, records } = await checkPolicyDirectory(config.policy_dir, config.trust_domain);
+  const lines = problems.map(({ severity, file, line, column, field, message }) => {
+    return `  ${severity}: ${file}:${line}:${column}: ${field === '' ? '' : `${field} `}${message}`;
+  });
+  if (problems.some(({ severity }) => severity === 'error')) {
+    throw new MeshError(
+      'CONFIG_INVALID',
+      `the policy directory ${config.policy_dir} has problems:\n${lines.join('\n')}`,
+    );
+  }
+  for (const line of lines) console.warn(line);
+  console.log(`configuration and policy are valid: ${records} object(s) in ${config.policy_dir}`);
+}
+
+function untilSignal(): Promise<string> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve(signal));
+  });
+}
+
+interface CredentialFlags {
+  readonly uses?: string;
+  readonly expires?: string;
+  readonly authority?: string;
+  readonly out?: string;
+  readonly admin?: string;
+}
+
+async function makeCredential(agent: string, flags: CredentialFlags): Promise<void> {
+  const [{ postAdmin }, { DEFAULT_STATE_DIR }, { MeshError }] = await Promise.all([
+    import('./authority-admin-client.ts'),
+    import('../authority/config.ts'),
+    import('../domain/mesh-error.ts'),
+  ]);
+  if (flags.uses !== undefined && !/^[1-9][0-9]{0,6}$/.test(flags.uses)) {
+    throw new MeshError('CONFIG_INVALID', `--uses ${flags.uses}: not a whole number from 1 on`);
+  }
+  const answer = await postAdmin({
+    socket: flags.admin ?? `${DEFAULT_STATE_DIR}/admin.sock`,
+    path: '/join-credentials',
+    body: {
+      agent,
+      ...(flags.uses !== undefined && { uses: Number(flags.uses) }),
+      ...(flags.expires !== undefined && { expires: flags.expires }),
+      ...(flags.authority !== undefined && { authority: flags.authority }),
+    },
+  });
+  const { credential, agent: id, uses, expires_at: expiresAt } = answer as Record<string, string>;
+  if (flags.out === undefined) {
+    console.log(credential);
+    return;
+  }
+  const { writeFileAtomic } = await import('../platform/atomic-file.ts');
+  await writeFileAtomic(flags.out, `${credential}\n`, { mode: 0o600 });
+  console.log(`${flags.out}: join credential for ${id}, ${uses} use(s), until ${expiresAt}`);
+}

@@ -1,0 +1,74 @@
+import type { TextDifference } from '../../domain/canonical/text-difference.ts';
+import type { Decision } from '../../sidecar/decision-log.ts';
+
+/** A decision as the admin socket gives it. */
+export interface DecisionRecord extends Decision {
+  /** Only for drift of a prompt of the sidecar's own agent whose texts it knows. */
+  readonly textDifference?: TextDifference & { readonly prompt: string };
+}
+
+/** What a sidecar says of itself, as far as it is needed here. */
+export interface SidecarStatus {
+  /** SPIFFE ID. */
+  readonly agent: string;
+  readonly instance?: string;
+  /** Whether it would admit itself. */
+  readonly inOrder?: boolean;
+}
+
+/** One sidecar that answered. */
+export interface AskedSidecar {
+  readonly socket: string;
+  readonly status: SidecarStatus;
+  /** Newest first. */
+  readonly decisions: readonly DecisionRecord[];
+}
+
+/** A decision and whose it was. */
+export interface FoundDecision {
+  readonly decision: DecisionRecord;
+  readonly sidecar: AskedSidecar;
+}
+
+export interface Search {
+  /** A name or a whole SPIFFE ID. */
+  readonly agent: string;
+  /** Correlation id; also what the peer said counts. */
+  readonly id?: string;
+}
+
+/** Whether an agent's SPIFFE ID is meant by a name. */
+export function isAgent(spiffeId: string, nameOrId: string): boolean {
+  return spiffeId === nameOrId || spiffeId.endsWith(`/agent/${nameOrId}`);
+}
+
+/** How the other side may have ended it without knowing why: less telling than any other decision of that moment. */
+const HEARSAY = new Set(['PEER_ENDED', 'PEER_REFUSED', 'PEER_LOST', 'DATA_SESSION_UNKNOWN']);
+/** Ends in good order explain nothing. */
+const IN_GOOD_ORDER = new Set(['IDLE', 'PEER_DRAINING']);
+/** Decisions so close to each other, in ms, are about one event. */
+const ONE_EVENT_MS = 3_000;
+
+/**
+ * The newest refusal or end in which the agent is the subject or the owner; of several about one event, the one by the
+ * side that knows the reason.
+ */
+export function findDecision(sidecars: readonly AskedSidecar[], { agent, id }: Search): FoundDecision | undefined {
+  const about = sidecars
+    .flatMap((sidecar) => sidecar.decisions.map((decision) => ({ sidecar, decision })))
+    .filter(({ sidecar, decision }) => decision.rejection !== undefined && concerns(agent, sidecar, decision))
+    .filter(({ decision }) => (id === undefined ? !IN_GOOD_ORDER.has(decision.rejection?.code ?? '') : hasId(decision, id)))
+    .toSorted((a, b) => b.decision.at - a.decision.at);
+  const [newest] = about;
+  if (newest === undefined) return undefined;
+  const together = about.filter(({ decision }) => newest.decision.at - decision.at <= ONE_EVENT_MS);
+  return together.find(({ decision }) => !HEARSAY.has(decision.rejection?.code ?? '')) ?? newest;
+}
+
+function concerns(agent: string, { status }: AskedSidecar, { subject }: DecisionRecord): boolean {
+  return isAgent(status.agent, agent) || isAgent(subject, agent);
+}
+
+function hasId({ correlationId, rejection }: DecisionRecord, id: string): boolean {
+  return correlationId === id || rejection?.peerSaid?.correlationId === id;
+}

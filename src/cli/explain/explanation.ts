@@ -1,0 +1,106 @@
+import { agentNameOf, isSpiffeId, kindOf } from '../../domain/agent-id.ts';
+import type { Difference, Dimension } from '../../domain/measurement.ts';
+import { REJECTIONS, driftDimension, type Clocks, type Rejection } from '../../domain/rejection.ts';
+import type { FoundDecision } from './decision-record.ts';
+
+/** What colours the text; `picocolors` as it is, or without any colour. */
+export type Colors = Pick<(typeof import('picocolors'))['default'], 'bold' | 'red' | 'green' | 'yellow' | 'dim' | 'cyan'>;
+
+/** Dimensions as people call them. */
+export const DIMENSION_WORDS = {
+  system_prompt: 'system prompt',
+  knowledge_base: 'knowledge base',
+  model: 'model',
+  tools: 'tools',
+} as const satisfies Record<Dimension, string>;
+
+/** A short name for our own agents, the whole SPIFFE ID for anything else. */
+export function nameOf(id: string): string {
+  return isSpiffeId(id) && kindOf(id) === 'agent' ? agentNameOf(id) : id;
+}
+
+/** The whole answer for a terminal: what, who, why, and what to do. */
+export function renderExplanation({ decision, sidecar }: FoundDecision, colors: Colors): string {
+  const { rejection } = decision;
+  if (rejection === undefined) return '';
+  const { meaning, action } = REJECTIONS[rejection.code];
+  const owner = nameOf(sidecar.status.agent);
+  const rows: [label: string, lines: readonly string[]][] = [
+    ['when', [new Date(decision.at).toISOString()]],
+    ['decided by', [`the sidecar of ${owner}${decision.direction === 'inbound' ? ', the called side' : ', the calling side'}`]],
+    ['about', [aboutLine(decision.subject, owner, rejection)]],
+    ['check', [`${rejection.code} (${phaseWords(rejection)})`, meaning]],
+    ['detail', [rejection.detail]],
+    ['differs', (rejection.differences ?? []).flatMap(differenceLines)],
+    ['nearest', rejection.nearestBaseline === undefined ? [] : [`baseline ${rejection.nearestBaseline}`]],
+    ['where', decision.textDifference === undefined ? [] : [whereLine(decision.textDifference)]],
+    ['clocks', rejection.clocks === undefined ? [] : clockLines(rejection.clocks)],
+    ['peer said', peerLines(rejection)],
+    ['cut', cutLine(decision)],
+    ['id', decision.correlationId === '' ? [] : [`${decision.correlationId} (the same on both sides)`]],
+  ];
+  const body = rows.filter(([, lines]) => lines.length > 0).map(([label, lines]) => row(label, lines, colors));
+  const headline = colors.bold(colors.red(headlineOf(decision, owner, rejection)));
+  return [headline, '', ...body, '', `${colors.bold('What to do')}  ${action}`].join('\n');
+}
+
+function headlineOf({ subject, outcome }: FoundDecision['decision'], owner: string, rejection: Rejection): string {
+  const dimension = driftDimension(rejection.code);
+  const self = subject === 'self' || rejection.subject === 'self';
+  const who = self ? owner : subject === '' ? 'somebody unknown' : nameOf(subject);
+  const what = dimension === undefined ? rejection.code : `${DIMENSION_WORDS[dimension]} drifted`;
+  if (self) return `${who} is cut off: its ${dimension === undefined ? 'own check failed: ' : ''}${what}`;
+  if (outcome === 'terminated') return `The session of ${owner} and ${who} was ended: ${what}`;
+  return `${owner} refused ${who}: ${what}`;
+}
+
+function aboutLine(subject: string, owner: string, rejection: Rejection): string {
+  if (subject === 'self' || rejection.subject === 'self') return `its own agent, ${owner}`;
+  return subject === '' ? 'a caller that proved no identity' : subject;
+}
+
+function phaseWords({ code }: Rejection): string {
+  const { phase } = REJECTIONS[code];
+  const words = { transport: 'TLS', exchange: 'the conversation', admission: 'admission', live: 'live session', data: 'data connection' };
+  return words[phase];
+}
+
+function differenceLines({ dimension, item, expected, observed }: Difference): string[] {
+  const what = item === '' ? DIMENSION_WORDS[dimension] : `${DIMENSION_WORDS[dimension]}, ${item}`;
+  return [what, `  approved  ${expected ?? '(nothing)'}`, `  observed  ${observed ?? '(nothing)'}`];
+}
+
+function whereLine({ whitespaceOnly, byteOffset, line, column }: NonNullable<FoundDecision['decision']['textDifference']>): string {
+  const what = whitespaceOnly ? 'only whitespace differs' : 'the text differs';
+  return `${what}, from byte ${byteOffset} on (line ${line}, column ${column})`;
+}
+
+/** Both times, and how far apart they are: a clock that is off looks like expiry. */
+function clockLines({ ours, theirs, what }: Clocks): string[] {
+  const apart = (ours - theirs) / 1000;
+  const relation = apart >= 0 ? `${seconds(apart)} past it` : `${seconds(-apart)} before it`;
+  const width = Math.max('our clock'.length, what.length);
+  return [
+    `${what.padEnd(width)}  ${new Date(theirs).toISOString()}`,
+    `${'our clock'.padEnd(width)}  ${new Date(ours).toISOString()}, ${relation}`,
+  ];
+}
+
+function seconds(count: number): string {
+  return count < 120 ? `${count.toFixed(1)} s` : `${Math.round(count / 60)} min`;
+}
+
+function peerLines({ peerSaid }: Rejection): string[] {
+  return peerSaid === undefined ? [] : [`${peerSaid.reason}; its own log has the reason under ${peerSaid.correlationId}`];
+}
+
+function cutLine({ connections, enforcementMs }: FoundDecision['decision']): string[] {
+  if (connections === undefined || enforcementMs === undefined) return [];
+  return [`${connections} connection(s), ${enforcementMs.toFixed(1)} ms after it was detected`];
+}
+
+function row(label: string, lines: readonly string[], colors: Colors): string {
+  const [first = '', ...rest] = lines;
+  const width = 12;
+  return [`${colors.dim(label.padEnd(width))}${first}`, ...rest.map((line) => ' '.repeat(width) + line)].join('\n');
+}

@@ -1,0 +1,52 @@
+import { Command, CommanderError } from 'commander';
+import { isMeshError } from '../domain/mesh-error.ts';
+import { registerAuthorityCommands } from './authority-command.ts';
+import { registerBaselineCommands } from './baseline-command.ts';
+import { registerSidecarCommand } from './sidecar-command.ts';
+import { VERSION } from './version.ts';
+
+/** Exit codes every verb shares: 1 something did not work, 2 what was asked for makes no sense. */
+const FAILED = 1;
+const USAGE = 2;
+
+const program = new Command('ait')
+  .description('a sidecar mesh for AI agents that drops the connection when an agent\'s mind was changed')
+  .version(VERSION)
+  .showHelpAfterError('(add --help for help)')
+  .exitOverride();
+
+registerAuthorityCommands(program);
+registerSidecarCommand(program);
+registerBaselineCommands(program);
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  process.exitCode = report(error);
+}
+
+/** What went wrong, what to do about it, and nothing of the inside of the program unless it is a defect. */
+function report(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : USAGE;
+  if (isMeshError(error) && error.code !== 'INTERNAL') {
+    const reasons = [error.message, ...causesOf(error)];
+    process.stderr.write(`ait: ${error.code}: ${reasons.join('\n  because: ')}\n`);
+    const hint = hintOf(error);
+    if (hint !== undefined) process.stderr.write(`  try: ${hint}\n`);
+    return error.code === 'CONFIG_INVALID' ? USAGE : FAILED;
+  }
+  process.stderr.write(`ait: a defect in ait-mesh; please report it\n${error instanceof Error ? error.stack : String(error)}\n`);
+  return FAILED;
+}
+
+function causesOf(error: Error): string[] {
+  return error.cause instanceof Error && !error.message.includes(error.cause.message)
+    ? [error.cause.message, ...causesOf(error.cause)]
+    : [];
+}
+
+/** The innermost advice is the most to the point. */
+function hintOf(error: unknown): string | undefined {
+  if (!(error instanceof Error)) return undefined;
+  return hintOf(error.cause) ?? (isMeshError(error) ? error.hint : undefined);
+}

@@ -1,0 +1,46 @@
+import type { Duplex } from 'node:stream';
+
+/** One end of a tunnel: a stream, and the way to end it so that the other side cannot read on. */
+export interface TunnelEnd {
+  readonly stream: Duplex;
+  /** Ends the connection at once with a reset; bytes not yet delivered are lost on purpose. */
+  reset(): void;
+}
+
+export type TunnelOutcome = 'finished' | 'reset';
+
+/**
+ * Carries bytes both ways as they are. Half-close, backpressure and errors of either side pass through to the other;
+ * nothing is buffered beyond the two streams' own high-water marks. Both streams must allow half-open connections.
+ *
+ * @returns how it ended, when both ends are closed; never rejects.
+ */
+export function tunnel(a: TunnelEnd, b: TunnelEnd): Promise<TunnelOutcome> {
+  return new Promise((resolve) => {
+    let open = 2;
+    let failed = false;
+    const fail = () => {
+      if (failed) return;
+      failed = true;
+      a.reset();
+      b.reset();
+    };
+    for (const [end, other] of [
+      [a, b],
+      [b, a],
+    ] as const) {
+      end.stream.on('error', fail);
+      end.stream.once('close', () => {
+        // A stream that closes without having ended both ways was cut off; the other side must learn of it.
+        if (!end.stream.readableEnded || !end.stream.writableFinished) fail();
+        open -= 1;
+        if (open === 0) resolve(failed ? 'reset' : 'finished');
+      });
+      end.stream.pipe(other.stream);
+    }
+    if (a.stream.destroyed || b.stream.destroyed) fail();
+    if (a.stream.closed) open -= 1;
+    if (b.stream.closed) open -= 1;
+    if (open === 0) resolve('reset');
+  });
+}

@@ -1,0 +1,144 @@
+import { createHash } from 'node:crypto';
+import { chmod, mkdir, readFile, readdir, rm } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import type { JsonValue } from '../domain/canonical/strict-json.ts';
+import { MeshError } from '../domain/mesh-error.ts';
+import { writeFileAtomic } from './atomic-file.ts';
+import { lockDirectory, type DirectoryLock } from './directory-lock.ts';
+import { RecordTable } from './record-table.ts';
+import type { Change, StateStore, StoredRecord } from './store.ts';
+
+const STATE_FILE = 'state.json';
+/** Tells a directory that lost its state from one that never had any. */
+const MARKER_FILE = 'state.created';
+const FORMAT = 'ait-state-1';
+
+/**
+ * State in one file of one directory (0600 in 0700), rewritten whole and atomically by each commit: what is small is
+ * best kept simple, and after a kill at any moment the file is the state before a commit or after it. The first line
+ * has the checksum of the rest, so that damage is told from data.
+ */
+export class FileStore implements StateStore {
+  readonly #path: string;
+  readonly #lock: DirectoryLock;
+  #table: RecordTable;
+  #queue: Promise<void> = Promise.resolve();
+  #closed = false;
+
+  private constructor(path: string, lock: DirectoryLock, table: RecordTable) {
+    this.#path = path;
+    this.#lock = lock;
+    this.#table = table;
+  }
+
+  /**
+   * Opens a directory, creating it when it does not exist (its parents too).
+   *
+   * @throws MeshError `STATE_LOCKED` when a living process has it; `STATE_FILE_CORRUPT` naming a file that is damaged or
+   * has vanished; it is left as it is, and nothing starts from empty.
+   */
+  static async open(directory: string): Promise<FileStore> {
+    await mkdir(directory, { recursive: true, mode: 0o700 });
+    await chmod(directory, 0o700);
+    const lock = lockDirectory(directory);
+    try {
+      await removeLeftovers(directory);
+      const path = join(directory, STATE_FILE);
+      const marker = join(directory, MARKER_FILE);
+      if (!existsSync(path)) {
+        if (existsSync(marker)) throw corrupt(path, 'is missing, although this directory had state');
+        await writeFileAtomic(path, encode(new RecordTable()));
+      }
+      const table = decode(path, await readFile(path, 'utf8'));
+      if (!existsSync(marker)) await writeFileAtomic(marker, 'state.json belongs here; without it nothing starts\n');
+      return new FileStore(path, lock, table);
+    } catch (error) {
+      lock.release();
+      throw error;
+    }
+  }
+
+  async get(collection: string, key: string): Promise<JsonValue | undefined> {
+    this.#assertOpen();
+    return this.#table.get(collection, key);
+  }
+
+  async list(collection: string): Promise<readonly StoredRecord[]> {
+    this.#assertOpen();
+    return this.#table.list(collection);
+  }
+
+  async commit(changes: readonly Change[]): Promise<void> {
+    this.#assertOpen();
+    const work = this.#queue.then(() => this.#write(changes));
+    this.#queue = work.catch(() => undefined);
+    await work;
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await this.#queue;
+    this.#lock.release();
+  }
+
+  async #write(changes: readonly Change[]): Promise<void> {
+    const next = this.#table.apply(changes);
+    if (changes.length === 0) return;
+    if (!this.#lock.held())
+      throw new MeshError('STATE_LOCKED', `${this.#path}: the lock was lost; nothing was written`);
+    await writeFileAtomic(this.#path, encode(next));
+    this.#table = next;
+  }
+
+  #assertOpen(): void {
+    if (this.#closed) throw new MeshError('INTERNAL', `${this.#path}: the store is closed`);
+  }
+}
+
+function encode(table: RecordTable): string {
+  // Records as pairs: a key such as `__proto__` is only a string then.
+  const collections = table
+    .collectionNames()
+    .map((name) => [name, table.list(name).map(({ key, value }) => [key, value])]);
+  const body = `${JSON.stringify(collections, null, 1)}\n`;
+  return `${JSON.stringify({ format: FORMAT, sha256: sha256(body) })}\n${body}`;
+}
+
+function decode(path: string, text: string): RecordTable {
+  const lineEnd = text.indexOf('\n');
+  if (lineEnd < 0) throw corrupt(path, text === '' ? 'is empty' : 'is cut short or is no state file');
+  const body = text.slice(lineEnd + 1);
+  try {
+    const header = JSON.parse(text.slice(0, lineEnd)) as { format?: unknown; sha256?: unknown } | null;
+    if (header?.format !== FORMAT) throw corrupt(path, `has a first line without format ${FORMAT}`);
+    if (header.sha256 !== sha256(body)) throw corrupt(path, 'does not have the checksum in its first line');
+    const changes = (JSON.parse(body) as [string, [string, JsonValue][]][]).flatMap(([collection, records]) =>
+      records.map(([key, value]): Change => ({ kind: 'put', collection, key, value })),
+    );
+    return new RecordTable().apply(changes);
+  } catch (cause) {
+    if (cause instanceof MeshError) throw cause;
+    throw corrupt(path, 'is no state file', cause);
+  }
+}
+
+function corrupt(path: string, problem: string, cause?: unknown): MeshError {
+  return new MeshError('STATE_FILE_CORRUPT', `${path} ${problem}`, {
+    hint: 'restore the file from a backup; to start with no state at all, remove the whole directory',
+    cause,
+  });
+}
+
+/** Temporary files of a process that was killed while writing; the lock is ours, so nobody is writing one now. */
+async function removeLeftovers(directory: string): Promise<void> {
+  for (const name of await readdir(directory)) {
+    if (/^\.(state\.json|state\.created)\.[0-9a-f]{12}\.tmp$/.test(name))
+      await rm(join(directory, name), { force: true });
+  }
+}
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}

@@ -1,0 +1,101 @@
+import type { SpiffeId } from '../domain/agent-id.ts';
+import type { MeshState } from '../domain/mesh-state.ts';
+import { measurementToJson } from '../domain/measurement-json.ts';
+import { driftDimension, type Rejection } from '../domain/rejection.ts';
+import type { AdminRoutes } from '../platform/admin-socket.ts';
+import type { Clock } from '../platform/clock.ts';
+import { LOG_LEVELS, type Logger } from '../platform/logger.ts';
+import type { Readiness } from '../platform/readiness.ts';
+import type { SidecarConfig } from './config.ts';
+import type { Decision, DecisionLog } from './decision-log.ts';
+import type { Generation } from './identity/generation.ts';
+import type { MeasurementResult } from './measure/measurer.ts';
+import type { PromptMemory } from './measure/prompt-memory.ts';
+import type { SessionRegistry } from './session/session-registry.ts';
+import type { SidecarAddresses } from './sidecar.ts';
+
+export interface AdminDeps {
+  readonly self: SpiffeId;
+  readonly config: SidecarConfig;
+  readonly version: string;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly readiness: Readiness;
+  readonly registry: SessionRegistry;
+  readonly decisions: DecisionLog;
+  readonly promptMemory: Pick<PromptMemory, 'describe'>;
+  readonly measurement: () => MeasurementResult;
+  readonly standing: () => { readonly rejection: Rejection | undefined; readonly baseline: string | undefined };
+  readonly state: () => MeshState | undefined;
+  readonly generation: () => Generation | undefined;
+  readonly addresses: () => SidecarAddresses;
+}
+
+/** What an operator can ask a sidecar. Nothing here changes anything but the log level. */
+export function adminRoutes(deps: AdminDeps): AdminRoutes {
+  const { readiness, registry, decisions, logger, config } = deps;
+  return {
+    'GET /status': () => ({ body: status(deps) }),
+    'GET /sessions': () => ({
+      body: registry.all().map((session) => ({
+        id: session.id,
+        correlationId: session.correlationId,
+        state: session.state,
+        role: session.role,
+        peer: session.peer,
+        peerInstance: session.peerInstance,
+        baseline: session.permit?.baseline,
+        remoteAddress: session.remoteAddress,
+        acceptedAt: session.acceptedAt,
+        connections: session.connections.size,
+      })),
+    }),
+    'GET /config': () => ({
+      body: { ...config, authority: { ...config.authority, join_credential: '[redacted]' } },
+    }),
+    'GET /decisions': () => ({ body: decisions.recent().map((decision) => withTextDifference(decision, deps)) }),
+    'GET /readyz': () => ({ status: readiness.ready ? 200 : 503, body: readiness.blockers() }),
+    'POST /log-level': ({ body }) => {
+      const wanted = (body as { level?: unknown } | undefined)?.level;
+      const level = LOG_LEVELS.find((known) => known === wanted);
+      if (level === undefined) return { status: 400, body: { error: `level is one of ${LOG_LEVELS.join(', ')}` } };
+      logger.level = level;
+      return { body: { level } };
+    },
+  };
+}
+
+function status(deps: AdminDeps): object {
+  const { clock, readiness, self, version } = deps;
+  const [state, generation, measured, { rejection, baseline }] = [deps.state(), deps.generation(), deps.measurement(), deps.standing()];
+  return {
+    agent: self,
+    version,
+    instance: generation?.instanceId,
+    now: clock.now(),
+    ready: readiness.ready,
+    blockers: readiness.blockers(),
+    inOrder: rejection === undefined,
+    ...(rejection !== undefined && { rejection }),
+    ...(baseline !== undefined && { baseline }),
+    measurement: measured.ok ? measurementToJson(measured.measurement) : { rejection: measured.rejection },
+    certificate: generation && { thumbprint: generation.thumbprint, notAfter: generation.notAfter },
+    ait: generation?.token && { expires: generation.token.claims.exp * 1000, caughtUp: generation.caughtUp },
+    state: state && { epoch: state.head.epoch, revision: state.head.revision, notAfter: state.head.notAfter },
+    addresses: deps.addresses(),
+  };
+}
+
+/** For drift of our own prompt: where the text departs from the approved one. Offsets only, never the text. */
+function withTextDifference(decision: Decision, { promptMemory }: AdminDeps): object {
+  const { rejection } = decision;
+  const mine = rejection?.self === true && driftDimension(rejection.code) !== undefined;
+  if (!mine) return decision;
+  const prompts = (rejection.differences ?? []).filter(({ dimension }) => dimension === 'system_prompt');
+  for (const { item, expected, observed } of prompts) {
+    if (expected === undefined || observed === undefined) continue;
+    const difference = promptMemory.describe(expected, observed);
+    if (difference !== undefined) return { ...decision, textDifference: { prompt: item, ...difference } };
+  }
+  return decision;
+}

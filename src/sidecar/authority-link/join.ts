@@ -1,0 +1,116 @@
+import { connect as tlsConnect } from 'node:tls';
+import type { DetailedPeerCertificate } from 'node:tls';
+import { createCsr } from '../../crypto/csr.ts';
+import { certificateToPem, generateKeyPair, privateKeyToPem, type KeyPair } from '../../crypto/keys.ts';
+import { readX509 } from '../../crypto/certificate-fields.ts';
+import { findPinnedRoot } from '../../crypto/root-pin.ts';
+import { readSvid } from '../../crypto/svid.ts';
+import { createTlsContext, rootProbeTlsOptions } from '../../crypto/tls-context.ts';
+import { parseTrustBundle, type TrustBundle } from '../../crypto/trust-bundle.ts';
+import { authorityId } from '../../domain/agent-id.ts';
+import type { JoinCredential } from '../../domain/join-credential.ts';
+import type { Clock } from '../../platform/clock.ts';
+import type { JoinResponse__Output } from '../../wire/generated/ait/v1/JoinResponse.ts';
+import { JoinClient } from '../../wire/services.ts';
+import { CONTROL_ALPN } from '../transport/peer-inspection.ts';
+import { ConnectionRefused, openTcp } from '../transport/secure-outbound.ts';
+import { AuthorityChannel, AuthorityError } from './authority-channel.ts';
+
+/** What an instance has once it is a member: its key, which stays in this process, and its certificate. */
+export interface Membership {
+  readonly instanceId: string;
+  readonly keyPair: KeyPair;
+  readonly certificateDer: Buffer;
+  readonly bundle: TrustBundle;
+}
+
+export interface JoinOptions {
+  readonly credential: JoinCredential;
+  readonly address: string;
+  readonly clock: Clock;
+  readonly handshakeTimeoutMs: number;
+}
+
+/**
+ * Joins the mesh: finds the pinned root among what the server sends, dials again trusting only that root, and only
+ * then shows the credential.
+ *
+ * @throws AuthorityError
+ */
+export async function joinMesh({ credential, address, clock, handshakeTimeoutMs }: JoinOptions): Promise<Membership> {
+  const { trustDomain, agent, id, secret, rootSha256 } = credential;
+  const root = await fetchPinnedRoot({ address, pin: rootSha256, handshakeTimeoutMs });
+  const channel = new AuthorityChannel({
+    address,
+    expected: authorityId(trustDomain),
+    context: createTlsContext({ caPems: [certificateToPem(root)] }),
+    roots: new Map([[trustDomain, [readX509(root)]]]),
+    handshakeTimeoutMs,
+    now: () => clock.now(),
+  });
+  try {
+    const keyPair = generateKeyPair();
+    const client = channel.client(JoinClient);
+    const request = { credentialId: id, credentialSecret: Buffer.from(secret), csrDer: createCsr({ keyPair }) };
+    const answer = await channel.ask<JoinResponse__Output>((callback) => client.Join(request, callback));
+    const bundle = parseTrustBundle(answer.trustBundle, trustDomain);
+    const svid = readSvid(readX509(answer.certificateDer));
+    if (svid.spiffeId !== agent) {
+      throw new AuthorityError(`the authority issued ${svid.spiffeId}, the join credential is for ${agent}`, { transient: false });
+    }
+    return { instanceId: answer.instanceId, keyPair, certificateDer: answer.certificateDer, bundle };
+  } finally {
+    channel.close();
+  }
+}
+
+/** Looks at the server's chain over a connection that trusts nobody and carries nothing. */
+async function fetchPinnedRoot(options: { address: string; pin: string; handshakeTimeoutMs: number }): Promise<Uint8Array> {
+  const { address, pin, handshakeTimeoutMs } = options;
+  const raw = await openTcp(address, handshakeTimeoutMs).catch((error: unknown) => {
+    const detail = error instanceof ConnectionRefused ? error.rejection.detail : String(error);
+    throw new AuthorityError(`cannot reach the authority: ${detail}`, { transient: true, cause: error });
+  });
+  return new Promise((resolve, reject) => {
+    const socket = tlsConnect({ ...rootProbeTlsOptions({ alpn: [CONTROL_ALPN] }), socket: raw });
+    const timer = setTimeout(() => fail(new Error(`no TLS handshake within ${handshakeTimeoutMs} ms`)), handshakeTimeoutMs);
+    const fail = (error: Error) => {
+      clearTimeout(timer);
+      socket.destroy();
+      reject(new AuthorityError(`${address} does not answer like an authority: ${error.message}`, { transient: true, cause: error }));
+    };
+    socket.once('error', fail);
+    socket.once('secureConnect', () => {
+      clearTimeout(timer);
+      const root = findPinnedRoot(chainOf(socket.getPeerCertificate(true)), pin);
+      socket.off('error', fail);
+      socket.on('error', () => undefined);
+      socket.destroy();
+      if (root !== undefined) resolve(root);
+      else {
+        reject(
+          new AuthorityError(`${address} is not the authority that the join credential was made by: its root is another one`, {
+            transient: false,
+          }),
+        );
+      }
+    });
+  });
+}
+
+function chainOf(leaf: DetailedPeerCertificate): Uint8Array[] {
+  const chain: Uint8Array[] = [];
+  for (let next: DetailedPeerCertificate | undefined = leaf; next?.raw !== undefined && chain.length < 8; next = next.issuerCertificate) {
+    chain.push(next.raw);
+    if (next.issuerCertificate === next) break;
+  }
+  return chain;
+}
+
+/** The PEM pair that TLS wants; the key is in no file. */
+export function tlsMaterialOf({ keyPair, certificateDer }: Pick<Membership, 'keyPair' | 'certificateDer'>): {
+  certPem: string;
+  keyPem: string;
+} {
+  return { certPem: certificateToPem(certificateDer), keyPem: privateKeyToPem(keyPair.privateKey) };
+}

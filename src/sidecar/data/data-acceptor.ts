@@ -1,0 +1,163 @@
+import { connect, type Socket } from 'node:net';
+import { REJECTIONS, rejection, type Rejection } from '../../domain/rejection.ts';
+import { dataAnswerCodec, dataOpenCodec } from '../../wire/services.ts';
+import { safeCorrelationId, toEnding } from '../../wire/wire-reason.ts';
+import type { DecisionLog } from '../decision-log.ts';
+import { parseLocalAddress } from '../local-address.ts';
+import type { Session } from '../session/session.ts';
+import type { SessionRegistry } from '../session/session-registry.ts';
+import type { SidecarMetrics } from '../sidecar-metrics.ts';
+import type { InboundPeer } from '../transport/inbound-listener.ts';
+import { DataConnection } from './data-connection.ts';
+import { framePreface, readPreface } from './preface.ts';
+
+export interface DataAcceptorDeps {
+  readonly registry: SessionRegistry;
+  readonly metrics: SidecarMetrics;
+  readonly decisions: DecisionLog;
+  /** This instance's id. */
+  readonly instanceId: () => string;
+  /** Where the agent listens, `host:port` or `unix:path`; `undefined`: it takes no calls. */
+  readonly appAddress: string | undefined;
+  readonly prefaceTimeoutMs: number;
+  readonly appConnectTimeoutMs: number;
+  /** How long a connection may wait, unread, for a session that is still proving itself. */
+  readonly parkMs: number;
+  /** How many may wait so. */
+  readonly maxParked: number;
+}
+
+/** Takes data connections: each must name a live session of its own certificate before a byte of it is passed on. */
+export class DataAcceptor {
+  readonly #deps: DataAcceptorDeps;
+  #parked = 0;
+
+  constructor(deps: DataAcceptorDeps) {
+    this.#deps = deps;
+  }
+
+  async accept(peer: InboundPeer): Promise<void> {
+    const { prefaceTimeoutMs } = this.#deps;
+    const preface = await readPreface(peer.socket, prefaceTimeoutMs);
+    if (!preface.ok) {
+      this.#refuse(peer, '', rejection('DATA_PREFACE_INVALID', preface.detail));
+      return;
+    }
+    const open = decodeOpen(preface.message);
+    if (open === undefined) {
+      this.#refuse(peer, '', rejection('DATA_PREFACE_INVALID', 'the preface is no DataOpen'));
+      return;
+    }
+    const session = await this.#sessionFor(open, peer);
+    if ('code' in session) {
+      this.#refuse(peer, open.correlationId, session);
+      return;
+    }
+    peer.authenticated();
+    await this.#serve(session, peer, open.correlationId);
+  }
+
+  /** The live session that this connection belongs to, or why there is none. */
+  async #sessionFor(open: Open, peer: InboundPeer): Promise<Session | Rejection> {
+    const { instanceId, registry } = this.#deps;
+    if (open.instanceId !== instanceId()) {
+      return rejection('WRONG_INSTANCE', `meant for instance ${open.instanceId}, this is ${instanceId()}`);
+    }
+    const session = registry.find(open.sessionId);
+    if (session === undefined || session.role !== 'acceptor') {
+      return rejection('DATA_SESSION_UNKNOWN', `no session ${open.sessionId} here that the caller may open connections of`);
+    }
+    if (session.certificate.thumbprint !== peer.identity.thumbprint) {
+      return rejection('DATA_SESSION_FOREIGN', `session ${session.id} is not of ${peer.identity.spiffeId} with this certificate`);
+    }
+    if (session.state === 'proving' && !(await this.#park(session))) {
+      return rejection('DATA_SESSION_UNKNOWN', `session ${open.sessionId} was not accepted in time`);
+    }
+    return session.state === 'live' ? session : rejection('DATA_SESSION_UNKNOWN', `session ${open.sessionId} has ended`);
+  }
+
+  /** Waits, without reading, for the verdict. */
+  async #park(session: Session): Promise<boolean> {
+    const { registry, parkMs, maxParked } = this.#deps;
+    if (this.#parked >= maxParked) return false;
+    this.#parked += 1;
+    return new Promise<boolean>((resolve) => {
+      const done = (settled: boolean) => {
+        clearTimeout(timer);
+        cancel();
+        this.#parked -= 1;
+        resolve(settled);
+      };
+      const timer = setTimeout(() => done(false), parkMs);
+      let cancel = (): void => undefined;
+      cancel = registry.onceSettled(session, () => done(true));
+    });
+  }
+
+  async #serve(session: Session, peer: InboundPeer, correlationId: string): Promise<void> {
+    const { registry, metrics } = this.#deps;
+    const connection = new DataConnection(peer);
+    if (!registry.own(session, connection)) return;
+    const agent = await this.#connectAgent();
+    if ('code' in agent) {
+      registry.release(session, connection);
+      this.#refuse(peer, correlationId, agent);
+      return;
+    }
+    connection.attach(agent);
+    if (!connection.usable) return;
+    peer.socket.write(framePreface(dataAnswerCodec.encode({ accepted: {} })));
+    await connection.carry(session, { registry, metrics, direction: 'inbound' });
+  }
+
+  #connectAgent(): Promise<Socket | Rejection> {
+    const { appAddress, appConnectTimeoutMs } = this.#deps;
+    if (appAddress === undefined) {
+      return Promise.resolve(rejection('APP_UNREACHABLE', 'no app.address is configured: this agent takes no calls'));
+    }
+    return new Promise((resolve) => {
+      const socket = connect({ ...parseLocalAddress(appAddress), allowHalfOpen: true, noDelay: true });
+      const fail = (detail: string) => {
+        clearTimeout(timer);
+        socket.destroy();
+        resolve(rejection('APP_UNREACHABLE', `${appAddress}: ${detail}`));
+      };
+      const timer = setTimeout(() => fail(`no connection within ${appConnectTimeoutMs} ms`), appConnectTimeoutMs);
+      const onError = (error: Error) => fail(error.message);
+      socket.once('error', onError);
+      socket.once('connect', () => {
+        clearTimeout(timer);
+        socket.off('error', onError);
+        socket.on('error', () => undefined);
+        resolve(socket);
+      });
+    });
+  }
+
+  /** Tells the coarse reason and closes. */
+  #refuse(peer: InboundPeer, correlationId: string, cause: Rejection): void {
+    const { decisions } = this.#deps;
+    const { socket, remoteAddress, identity } = peer;
+    decisions.refused({ correlationId, subject: identity.spiffeId, direction: 'inbound', remoteAddress, cause });
+    const refusal = toEnding(REJECTIONS[cause.code].wire, correlationId === '' ? 'none' : correlationId);
+    socket.end(framePreface(dataAnswerCodec.encode({ refusal })), () => socket.destroy());
+    setTimeout(() => socket.destroy(), 50).unref();
+  }
+}
+
+interface Open {
+  readonly sessionId: string;
+  readonly instanceId: string;
+  readonly correlationId: string;
+}
+
+function decodeOpen(message: Buffer): Open | undefined {
+  try {
+    const { sessionId, instanceId, correlationId } = dataOpenCodec.decode(message);
+    if (sessionId.length !== 16) return undefined;
+    return { sessionId: sessionId.toString('hex'), instanceId: instanceId.slice(0, 64), correlationId: safeCorrelationId(correlationId) ?? '' };
+  } catch {
+    // Not a DataOpen: the caller refuses it by that name.
+    return undefined;
+  }
+}

@@ -1,0 +1,82 @@
+import type { Socket } from 'node:net';
+import { rejection, type Rejection } from '../../domain/rejection.ts';
+import type { Clock } from '../../platform/clock.ts';
+import { dataAnswerCodec, dataOpenCodec } from '../../wire/services.ts';
+import type { DialledSession } from '../exchange/dialler.ts';
+import { refusedBy } from '../exchange/exchange.ts';
+import type { SessionRegistry } from '../session/session-registry.ts';
+import { DATA_ALPN, type TrustedRoots } from '../transport/peer-inspection.ts';
+import { ConnectionRefused, openTcp, secureOutbound, type SecuredConnection } from '../transport/secure-outbound.ts';
+import { DataConnection } from './data-connection.ts';
+import { framePreface, readPreface } from './preface.ts';
+
+export interface DataDiallerDeps {
+  readonly clock: Clock;
+  readonly registry: SessionRegistry;
+  readonly roots: () => TrustedRoots;
+  readonly handshakeTimeoutMs: number;
+  /** For the peer to answer the preface; it may first have to reach its agent. */
+  readonly answerTimeoutMs: number;
+}
+
+export type DataDialResult =
+  | { readonly ok: true; readonly connection: DataConnection }
+  | { readonly ok: false; readonly cause: Rejection };
+
+/** Opens a data connection of a live session for one socket of the agent. Never rejects. */
+export async function dialData(dialled: DialledSession, agent: Socket, deps: DataDiallerDeps): Promise<DataDialResult> {
+  const { session } = dialled;
+  let secured: SecuredConnection;
+  try {
+    secured = await secure(dialled, deps);
+  } catch (error) {
+    if (error instanceof ConnectionRefused) return { ok: false, cause: error.rejection };
+    throw error;
+  }
+  const { socket, raw, peer } = secured;
+  const connection = new DataConnection({ raw, socket, agent });
+  const refuse = (cause: Rejection): DataDialResult => {
+    deps.registry.release(session, connection);
+    raw.resetAndDestroy();
+    return { ok: false, cause: session.cause ?? cause };
+  };
+  // The very instance of the session, with the very certificate that was admitted.
+  if (peer.identity.thumbprint !== session.certificate.thumbprint) {
+    return refuse(rejection('UNEXPECTED_PEER', `${peer.identity.spiffeId} answered with another certificate than the session's`));
+  }
+  if (!deps.registry.own(session, connection)) return refuse(rejection('DATA_SESSION_UNKNOWN', 'the session has just ended'));
+
+  const open = { sessionId: Buffer.from(session.id ?? '', 'hex'), instanceId: session.peerInstance ?? '', correlationId: session.correlationId };
+  socket.write(framePreface(dataOpenCodec.encode(open)));
+  const answer = await readPreface(socket, deps.answerTimeoutMs);
+  if (!answer.ok) return refuse(rejection('DATA_PREFACE_INVALID', answer.detail));
+  const refusal = decodeAnswer(answer.message);
+  if (refusal !== undefined) return refuse(refusal);
+  if (session.state !== 'live' || !connection.usable) return refuse(rejection('DATA_SESSION_UNKNOWN', 'the session has just ended'));
+  return { ok: true, connection };
+}
+
+async function secure({ session, ours, dataAddress }: DialledSession, deps: DataDiallerDeps): Promise<SecuredConnection> {
+  if (dataAddress === '') throw new ConnectionRefused(rejection('PEER_ADDRESS_UNKNOWN', `${session.peer} takes no data connections`));
+  const raw = await openTcp(dataAddress, deps.handshakeTimeoutMs);
+  return secureOutbound({
+    raw,
+    context: ours.tls,
+    roots: deps.roots(),
+    alpn: DATA_ALPN,
+    timeoutMs: deps.handshakeTimeoutMs,
+    now: () => deps.clock.now(),
+  });
+}
+
+function decodeAnswer(message: Buffer): Rejection | undefined {
+  try {
+    const { answer, refusal } = dataAnswerCodec.decode(message);
+    if (answer === 'accepted') return undefined;
+    if (refusal === null || refusal === undefined) return rejection('DATA_PREFACE_INVALID', 'the answer says nothing');
+    const cause = refusedBy(refusal, 'PEER_REFUSED');
+    return cause.peerSaid?.reason === 'WRONG_INSTANCE' ? { ...cause, code: 'WRONG_INSTANCE' } : cause;
+  } catch (error) {
+    return rejection('DATA_PREFACE_INVALID', `the answer is no message of ours: ${String(error)}`);
+  }
+}

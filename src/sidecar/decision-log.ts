@@ -1,0 +1,190 @@
+import type { SpiffeId } from '../domain/agent-id.ts';
+import { agentNameOf, kindOf, trustDomainOf } from '../domain/agent-id.ts';
+import type { Role } from '../domain/identity-token.ts';
+import type { Dimension } from '../domain/measurement.ts';
+import { REJECTIONS, driftDimension, type Rejection } from '../domain/rejection.ts';
+import type { Clock } from '../platform/clock.ts';
+import type { Logger } from '../platform/logger.ts';
+import type { CloseReason, Direction, SidecarMetrics } from './sidecar-metrics.ts';
+import type { Session } from './session/session.ts';
+
+/** One decision, as it stands in the log, in `ait explain` and in the report to the authority. */
+export interface Decision {
+  /** Milliseconds since the epoch. */
+  readonly at: number;
+  readonly outcome: 'admitted' | 'denied' | 'terminated' | 'refused';
+  /** Shared by both sides' lines. */
+  readonly correlationId: string;
+  /** Whom it is about: the peer's SPIFFE ID as far as it is proven, `self`, or an empty string. */
+  readonly subject: string;
+  readonly direction: Direction;
+  readonly remoteAddress: string;
+  readonly rejection?: Rejection;
+  readonly sessionId?: string;
+  readonly connections?: number;
+  readonly enforcementMs?: number;
+  /** Only about ourselves: how many sessions it cost. */
+  readonly sessionsEnded?: number;
+}
+
+export interface Refusal extends Pick<Decision, 'correlationId' | 'subject' | 'direction' | 'remoteAddress'> {
+  readonly cause: Rejection;
+  readonly exchange?: boolean;
+}
+
+export interface DecisionLogDeps {
+  readonly self: SpiffeId;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: SidecarMetrics;
+  /** Whether a peer may be named in a label: configured here, or in the signed state. */
+  readonly isKnownPeer: (peer: SpiffeId) => boolean;
+}
+
+/** How many refusals and ends `ait explain` can look back on. */
+const KEPT = 200;
+
+/** Every decision passes here once: one log line, its metrics, its place in the memory that `ait explain` reads. */
+export class DecisionLog {
+  readonly #deps: DecisionLogDeps;
+  readonly #recent: Decision[] = [];
+  readonly #listeners = new Set<(decision: Decision) => void>();
+
+  constructor(deps: DecisionLogDeps) {
+    this.#deps = deps;
+  }
+
+  onDecision(listener: (decision: Decision) => void): void {
+    this.#listeners.add(listener);
+  }
+
+  /** Refusals and ends, newest first. */
+  recent(): readonly Decision[] {
+    return this.#recent.toReversed();
+  }
+
+  admitted(session: Session): void {
+    const { metrics, clock } = this.#deps;
+    const direction = directionOf(session.role);
+    metrics.exchanges.add({ direction, result: 'accepted' });
+    metrics.exchangeDuration.observe({ direction }, Math.max(0, clock.now() - session.startedAt) / 1000);
+    metrics.sessions.add({ peer: this.peerLabel(session.peer) }, 1);
+    for (const waived of session.permit?.waived ?? []) {
+      metrics.wouldDeny.add({ reason: waived.code });
+      this.#countDrift(waived, this.peerLabel(session.peer), 'observed');
+    }
+    this.#write({ ...this.#about(session), outcome: 'admitted' });
+  }
+
+  /** A peer that never was admitted. */
+  denied({ session, cause }: { session: Session; cause: Rejection }): void {
+    const { metrics } = this.#deps;
+    const direction = directionOf(session.role);
+    metrics.exchanges.add({ direction, result: cause.code });
+    this.#countDrift(cause, this.peerLabel(session.peer), 'denied');
+    this.#write({ ...this.#about(session), outcome: 'denied', rejection: cause });
+  }
+
+  /** A session that was live. */
+  terminated(session: Session, cause: Rejection, facts: { connections: number; enforcementMs: number }): void {
+    const { metrics } = this.#deps;
+    metrics.sessionsTerminated.add({ reason: cause.code });
+    metrics.sessions.add({ peer: this.peerLabel(session.peer) }, -1);
+    if (driftDimension(cause.code) !== undefined) metrics.driftEnforcement.observe(facts.enforcementMs / 1000);
+    // Our own drift is counted once, where it is found, not once per session that it ends.
+    if (cause.self !== true) this.#countDrift(cause, this.peerLabel(session.peer), 'terminated');
+    this.#write({ ...this.#about(session), ...facts, outcome: 'terminated', rejection: cause });
+  }
+
+  /** What this sidecar thinks of itself has changed for the worse. */
+  selfRefused(cause: Rejection, { wasInOrder, sessionsEnded }: { wasInOrder: boolean; sessionsEnded: number }): void {
+    const { clock } = this.#deps;
+    this.#countDrift(cause, 'self', wasInOrder ? 'terminated' : 'denied');
+    this.#write({
+      at: clock.now(),
+      outcome: 'refused',
+      correlationId: '',
+      subject: 'self',
+      direction: 'outbound',
+      remoteAddress: '',
+      rejection: cause,
+      sessionsEnded,
+    });
+  }
+
+  /** A connection refused before, beside or without an exchange; `exchange`: an attempt at one that got no session. */
+  refused(input: Refusal): void {
+    const { clock, metrics } = this.#deps;
+    const { cause, exchange = false, ...facts } = input;
+    const { direction } = facts;
+    if (exchange) metrics.exchanges.add({ direction, result: cause.code });
+    else metrics.connectionsRefused.add({ direction, reason: cause.code });
+    this.#write({ ...facts, at: clock.now(), outcome: 'refused', rejection: cause });
+  }
+
+  /** How a peer is named in labels: known ones by name, all others as `other`. */
+  peerLabel(peer: SpiffeId): string {
+    if (kindOf(peer) !== 'agent' || !this.#deps.isKnownPeer(peer)) return 'other';
+    return trustDomainOf(peer) === trustDomainOf(this.#deps.self) ? agentNameOf(peer) : peer;
+  }
+
+  #countDrift(cause: Rejection, peer: string, action: 'denied' | 'terminated' | 'observed'): void {
+    const dimensions = new Set<Dimension>((cause.differences ?? []).map((difference) => difference.dimension));
+    for (const dimension of dimensions) this.#deps.metrics.drift.add({ peer, dimension, action });
+  }
+
+  #about(session: Session): Omit<Decision, 'outcome'> {
+    return {
+      at: this.#deps.clock.now(),
+      correlationId: session.correlationId,
+      subject: session.peer,
+      direction: directionOf(session.role),
+      remoteAddress: session.remoteAddress,
+      ...(session.id !== undefined && { sessionId: session.id }),
+    };
+  }
+
+  #write(decision: Decision): void {
+    const { logger } = this.#deps;
+    const { outcome, rejection, at: _at, ...fields } = decision;
+    if (rejection === undefined) logger.info(`session_${outcome}`, fields);
+    else {
+      const level = rejection.code === 'IDLE' || rejection.code === 'PEER_DRAINING' ? 'info' : 'warn';
+      logger[level](outcome === 'terminated' ? 'session_terminated' : `peer_${outcome}`, {
+        ...fields,
+        ...rejection,
+        action: REJECTIONS[rejection.code].action,
+      });
+      this.#recent.push(decision);
+      if (this.#recent.length > KEPT) this.#recent.shift();
+    }
+    for (const listener of this.#listeners) listener(decision);
+  }
+}
+
+export function directionOf(role: Role): Direction {
+  return role === 'dialler' ? 'outbound' : 'inbound';
+}
+
+/** The coarse class under which `connections_closed_total` counts an end. */
+export function closeReasonOf(cause: Rejection | undefined): CloseReason {
+  if (cause === undefined) return 'finished';
+  if (driftDimension(cause.code) !== undefined) return 'drift';
+  switch (cause.code) {
+    case 'REVOKED':
+      return 'revoked';
+    case 'AIT_EXPIRED':
+    case 'AIT_STALE':
+    case 'CERTIFICATE_EXPIRED':
+    case 'STATE_STALE':
+      return 'expired';
+    case 'PEER_DRAINING':
+    case 'IDLE':
+      return 'drain';
+    case 'PEER_ENDED':
+    case 'PEER_LOST':
+      return 'peer';
+    default:
+      return REJECTIONS[cause.code].phase === 'admission' ? 'policy' : 'error';
+  }
+}

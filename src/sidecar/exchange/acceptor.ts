@@ -1,0 +1,114 @@
+import type { ServerDuplexStream } from '@grpc/grpc-js';
+import { admit, type Candidate } from '../../domain/admission.ts';
+import { rejection, type Rejection } from '../../domain/rejection.ts';
+import type { ExchangeRequest__Output } from '../../wire/generated/ait/v1/ExchangeRequest.ts';
+import type { ExchangeResponse } from '../../wire/generated/ait/v1/ExchangeResponse.ts';
+import { safeCorrelationId } from '../../wire/wire-reason.ts';
+import { Session } from '../session/session.ts';
+import type { InboundPeer } from '../transport/inbound-listener.ts';
+import { NONCE_BYTES, ProofChecker, ProofMaker, sessionIdOf } from './connection-binding.ts';
+import { ControlStream } from './control-stream.ts';
+import {
+  PROTOCOL_VERSIONS,
+  armExchangeTimeout,
+  checkNonce,
+  expectMessage,
+  isRejectionValue,
+  type ExchangeDeps,
+} from './exchange.ts';
+
+/** The acceptor's side of one exchange, from the call's arrival to the verdict. Never rejects. */
+export async function acceptExchange(
+  call: ServerDuplexStream<ExchangeRequest__Output, ExchangeResponse>,
+  peer: InboundPeer,
+  deps: ExchangeDeps,
+): Promise<void> {
+  const { registry, clock } = deps;
+  const stream = new ControlStream(call, peer.socket);
+  const session = new Session({
+    correlationId: newCorrelationId(deps),
+    role: 'acceptor',
+    certificate: peer.identity,
+    control: stream,
+    remoteAddress: peer.remoteAddress,
+    now: clock.now(),
+    monotonicNow: clock.monotonic(),
+  });
+  registry.register(session);
+  armExchangeTimeout(session, deps);
+  peer.socket.once('close', () => registry.end(session, rejection('PEER_LOST', 'the control connection closed')));
+  registry.onceSettled(session, () => peer.authenticated());
+
+  const hello = await expectMessage(stream, 'hello');
+  if (!hello.ok) {
+    registry.end(session, hello.cause);
+    return;
+  }
+  // Both sides' log lines of one session share the dialler's id.
+  session.correlationId = safeCorrelationId(hello.value.correlationId) ?? session.correlationId;
+  const refused = await converse({ session, stream, peer, hello: hello.value }, deps);
+  if (refused !== undefined) registry.end(session, refused);
+}
+
+interface Conversation {
+  readonly session: Session;
+  readonly stream: ControlStream;
+  readonly peer: InboundPeer;
+  readonly hello: NonNullable<ExchangeRequest__Output['hello']>;
+}
+
+/** Hello → our Hello and Proof → Proof and Accept → admission → our Accept. */
+async function converse({ session, stream, peer, hello }: Conversation, deps: ExchangeDeps): Promise<Rejection | undefined> {
+  const { registry, random, clock, ports } = deps;
+  const version = PROTOCOL_VERSIONS.find((ours) => hello.versions.includes(ours));
+  if (version === undefined) {
+    return rejection('PROTOCOL_VERSION_UNSUPPORTED', `the peer speaks ${hello.versions.slice(0, 16).join(', ') || 'nothing'}`);
+  }
+  const badNonce = checkNonce(hello.nonce, NONCE_BYTES);
+  if (badNonce !== undefined) return badNonce;
+
+  const ours = await deps.identity.forExchange(AbortSignal.timeout(deps.timing.exchangeTimeoutMs));
+  if (isRejectionValue(ours)) return ours;
+  const stated = ours.statement();
+  const ourNonce = random.bytes(NONCE_BYTES);
+  const binding = { ourRole: 'acceptor', ours, peer: peer.identity, ourNonce, peerNonce: hello.nonce } as const;
+  if (!registry.name(session, sessionIdOf(binding))) return rejection('PROTOCOL_ERROR', 'the session exists already');
+  const proofs = new ProofMaker(binding);
+  const checker = new ProofChecker(deps.self, binding);
+  stream.send({
+    hello: {
+      versions: [version],
+      ait: stated.ait,
+      nonce: ourNonce,
+      instanceId: ours.instanceId,
+      dataAddress: deps.dataAddress(),
+      correlationId: session.correlationId,
+    },
+  });
+  stream.send({ proof: { jws: proofs.next(stated, clock.now()) } });
+
+  const proof = await expectMessage(stream, 'proof');
+  if (!proof.ok) return proof.cause;
+  const accepted = await expectMessage(stream, 'accept');
+  if (!accepted.ok) return accepted.cause;
+
+  const candidate: Candidate = {
+    relation: 'accepted',
+    expected: undefined,
+    certificate: peer.identity,
+    instance: hello.instanceId,
+    token: { compact: hello.ait },
+    proof: proof.value.jws,
+  };
+  const verdict = await admit(candidate, { ...ports, checkProof: (jws, token) => checker.check(jws, token) });
+  if (!verdict.admitted) return verdict.rejection;
+  const refused = registry.accept(session, verdict.permit);
+  if (refused !== undefined) return refused;
+  stream.send({ accept: {} });
+  deps.keepAlive({ session, stream, ours, stated, proofs, checker });
+  return undefined;
+}
+
+export function newCorrelationId({ random }: Pick<ExchangeDeps, 'random'>): string {
+  return random.bytes(9).toString('base64url');
+}

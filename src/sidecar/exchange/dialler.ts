@@ -1,0 +1,211 @@
+import { Client, type ClientDuplexStream } from '@grpc/grpc-js';
+import { admit, type Candidate } from '../../domain/admission.ts';
+import type { SpiffeId } from '../../domain/agent-id.ts';
+import { rejection, type Rejection } from '../../domain/rejection.ts';
+import type { ExchangeRequest } from '../../wire/generated/ait/v1/ExchangeRequest.ts';
+import type { ExchangeResponse__Output } from '../../wire/generated/ait/v1/ExchangeResponse.ts';
+import { CHANNEL_OPTIONS, OwnedConnectionCredentials, channelTarget } from '../../wire/owned-channel.ts';
+import { AgentIdentityExchangeClient } from '../../wire/services.ts';
+import { Session } from '../session/session.ts';
+import { CONTROL_ALPN, type TrustedRoots } from '../transport/peer-inspection.ts';
+import { ConnectionRefused, secureOutbound, type SecuredConnection } from '../transport/secure-outbound.ts';
+import type { PresentedIdentity } from '../identity/presented-identity.ts';
+import { newCorrelationId } from './acceptor.ts';
+import { NONCE_BYTES, ProofChecker, ProofMaker, sessionIdOf } from './connection-binding.ts';
+import { ControlStream } from './control-stream.ts';
+import {
+  MAX_CONTROL_MESSAGE_BYTES,
+  PROTOCOL_VERSIONS,
+  armExchangeTimeout,
+  checkNonce,
+  expectMessage,
+  isRejectionValue,
+  type ExchangeDeps,
+} from './exchange.ts';
+
+/** Where a session leads to on the peer's side, stated by the peer in the exchange. */
+export interface DialledSession {
+  readonly session: Session;
+  readonly ours: PresentedIdentity;
+  /** `host:port` of the very instance. */
+  readonly dataAddress: string;
+}
+
+export type DialResult = ({ readonly ok: true } & DialledSession) | { readonly ok: false; readonly cause: Rejection };
+
+export interface DialTarget {
+  readonly peer: SpiffeId;
+  /** `host:port`; may be a balancer in front of many instances. */
+  readonly address: string;
+}
+
+export interface DialDeps extends ExchangeDeps {
+  readonly roots: () => TrustedRoots;
+}
+
+/** The dialler's side of one exchange, from the first packet to the verdict. Never rejects. */
+export async function dialExchange(target: DialTarget, deps: DialDeps): Promise<DialResult> {
+  const { registry, clock, timing } = deps;
+  const correlationId = newCorrelationId(deps);
+  const refuse = (cause: Rejection): DialResult => {
+    const { peer, address } = target;
+    const { decisions } = deps;
+    decisions.refused({ correlationId, subject: peer, direction: 'outbound', remoteAddress: address, cause, exchange: true });
+    return { ok: false, cause };
+  };
+
+  const ours = await deps.identity.forExchange(AbortSignal.timeout(timing.exchangeTimeoutMs));
+  // Whoever wanted the session says so in the log; no exchange was attempted.
+  if (isRejectionValue(ours)) return { ok: false, cause: ours };
+  const opened = await openControl(target, ours, deps);
+  if (!opened.ok) return refuse(opened.cause);
+
+  const { call, connection } = opened;
+  const stream = new ControlStream(call, connection.socket);
+  const session = new Session({
+    correlationId,
+    role: 'dialler',
+    certificate: connection.peer.identity,
+    control: stream,
+    remoteAddress: target.address,
+    now: clock.now(),
+    monotonicNow: clock.monotonic(),
+  });
+  registry.register(session);
+  armExchangeTimeout(session, deps);
+  connection.socket.once('close', () => registry.end(session, rejection('PEER_LOST', 'the control connection closed')));
+  const conversed = await converse({ session, stream, connection, ours, target }, deps);
+  return conversed.ok ? conversed : { ok: false, cause: registry.end(session, conversed.cause) };
+}
+
+interface Conversation {
+  readonly session: Session;
+  readonly stream: ControlStream;
+  readonly connection: SecuredConnection;
+  readonly ours: PresentedIdentity;
+  readonly target: DialTarget;
+}
+
+/** Our Hello → their Hello and Proof → admission → our Proof and Accept → their Accept. */
+async function converse({ session, stream, connection, ours, target }: Conversation, deps: DialDeps): Promise<DialResult> {
+  const { registry, random, clock, ports } = deps;
+  const { identity } = connection.peer;
+  // Whom did we dial? Before our token is shown to anybody.
+  if (identity.spiffeId !== target.peer) {
+    return refusal(rejection('UNEXPECTED_PEER', `dialled ${target.peer}, but ${identity.spiffeId} answered`));
+  }
+  const stated = ours.statement();
+  const ourNonce = random.bytes(NONCE_BYTES);
+  stream.send({
+    hello: {
+      versions: [...PROTOCOL_VERSIONS],
+      ait: stated.ait,
+      nonce: ourNonce,
+      instanceId: ours.instanceId,
+      dataAddress: deps.dataAddress(),
+      correlationId: session.correlationId,
+    },
+  });
+  const hello = await expectMessage(stream, 'hello');
+  if (!hello.ok) return refusal(hello.cause);
+  const [version] = hello.value.versions;
+  if (!PROTOCOL_VERSIONS.some((known) => known === version)) {
+    return refusal(rejection('PROTOCOL_VERSION_UNSUPPORTED', `the peer chose version ${version ?? 'none'}`));
+  }
+  const badNonce = checkNonce(hello.value.nonce, NONCE_BYTES);
+  if (badNonce !== undefined) return refusal(badNonce);
+  const binding = { ourRole: 'dialler', ours, peer: identity, ourNonce, peerNonce: hello.value.nonce } as const;
+  if (!registry.name(session, sessionIdOf(binding))) {
+    return refusal(session.cause ?? rejection('PROTOCOL_ERROR', 'the session exists already'));
+  }
+  const proof = await expectMessage(stream, 'proof');
+  if (!proof.ok) return refusal(proof.cause);
+
+  const checker = new ProofChecker(deps.self, binding);
+  const candidate: Candidate = {
+    relation: 'dialled',
+    expected: target.peer,
+    certificate: identity,
+    instance: hello.value.instanceId,
+    token: { compact: hello.value.ait },
+    proof: proof.value.jws,
+  };
+  const verdict = await admit(candidate, { ...ports, checkProof: (jws, token) => checker.check(jws, token) });
+  if (!verdict.admitted) return refusal(verdict.rejection);
+
+  const proofs = new ProofMaker(binding);
+  stream.send({ proof: { jws: proofs.next(stated, clock.now()) } });
+  stream.send({ accept: {} });
+  const accepted = await expectMessage(stream, 'accept');
+  if (!accepted.ok) return refusal(accepted.cause);
+  const refused = registry.accept(session, verdict.permit);
+  if (refused !== undefined) return refusal(refused);
+  deps.keepAlive({ session, stream, ours, stated, proofs, checker });
+  return { ok: true, session, ours, dataAddress: hello.value.dataAddress };
+}
+
+function refusal(cause: Rejection): DialResult {
+  return { ok: false, cause };
+}
+
+type Opened =
+  | {
+      readonly ok: true;
+      readonly call: ClientDuplexStream<ExchangeRequest, ExchangeResponse__Output>;
+      readonly connection: SecuredConnection;
+    }
+  | { readonly ok: false; readonly cause: Rejection };
+
+/** A channel with one connection that we secured ourselves, and the one call on it. */
+function openControl(target: DialTarget, ours: PresentedIdentity, deps: DialDeps): Promise<Opened> {
+  const { timing, clock } = deps;
+  return new Promise((resolve) => {
+    let connected = false;
+    const credentials = new OwnedConnectionCredentials(async (raw) => {
+      const connection = await secureOutbound({
+        raw,
+        context: ours.tls,
+        roots: deps.roots(),
+        alpn: CONTROL_ALPN,
+        timeoutMs: timing.handshakeTimeoutMs,
+        now: () => clock.now(),
+      }).catch((error: unknown) => {
+        finish({ ok: false, cause: causeOf(error) });
+        throw error;
+      });
+      connected = true;
+      connection.socket.once('close', () => client.close());
+      finish({ ok: true, call, connection });
+      return connection.socket;
+    });
+    const client = new AgentIdentityExchangeClient(channelTarget(target.address), credentials, {
+      ...CHANNEL_OPTIONS,
+      'grpc.max_receive_message_length': MAX_CONTROL_MESSAGE_BYTES,
+      'grpc.max_send_message_length': MAX_CONTROL_MESSAGE_BYTES,
+    });
+    const call = client.Exchange();
+    const timer = setTimeout(() => {
+      finish({ ok: false, cause: rejection('PEER_UNREACHABLE', `${target.address}: no connection within ${timing.exchangeTimeoutMs} ms`) });
+    }, timing.exchangeTimeoutMs);
+    const finish = (result: Opened) => {
+      clearTimeout(timer);
+      resolve(result);
+      if (!result.ok) endCall(call, client);
+    };
+    call.once('error', (error) => {
+      if (connected) return;
+      finish({ ok: false, cause: rejection('PEER_UNREACHABLE', `${target.address}: ${error.message}`) });
+    });
+  });
+}
+
+function endCall(call: ClientDuplexStream<ExchangeRequest, ExchangeResponse__Output>, client: Client): void {
+  call.on('error', () => undefined);
+  call.cancel();
+  client.close();
+}
+
+function causeOf(error: unknown): Rejection {
+  if (error instanceof ConnectionRefused) return error.rejection;
+  return rejection('TLS_HANDSHAKE_FAILED', error instanceof Error ? error.message : String(error));
+}

@@ -1,0 +1,156 @@
+import { createCsr } from '../../crypto/csr.ts';
+import { generateKeyPair } from '../../crypto/keys.ts';
+import type { Measurement } from '../../domain/measurement.ts';
+import { rejection, type Rejection } from '../../domain/rejection.ts';
+import { after } from '../../platform/clock.ts';
+import type { RenewSvidResponse__Output } from '../../wire/generated/ait/v1/RenewSvidResponse.ts';
+import { IdentityClient } from '../../wire/services.ts';
+import { AuthorityError } from '../authority-link/authority-channel.ts';
+import type { Membership } from '../authority-link/join.ts';
+import { Generation, type GenerationDeps } from './generation.ts';
+import type { IdentitySource, PresentedIdentity } from './presented-identity.ts';
+
+export interface InstanceIdentityDeps extends Omit<GenerationDeps, 'onToken'> {
+  /** Spends a use of the join credential again: the way back when renewal is refused for good. */
+  readonly rejoin: () => Promise<Membership>;
+  /** A new SVID is in use: new connections show it. */
+  readonly onRotated: () => void;
+  /** The newest generation has a new token. */
+  readonly onToken: () => void;
+  /** Why we ourselves are not in order; `undefined`: we are. */
+  readonly ownRejection: () => Rejection | undefined;
+}
+
+/** SVIDs are renewed at half their life, give or take a tenth, so that a fleet started at once does not renew at once. */
+const RENEW_AT = 0.5;
+const RENEW_SPREAD = 0.1;
+const RETRY_SHARE = 0.05;
+const MIN_DELAY_MS = 200;
+
+/** Who this instance is: the SVID in use, its predecessors while sessions still show them, and what is measured. */
+export class InstanceIdentity implements IdentitySource {
+  readonly #deps: InstanceIdentityDeps;
+  #current: Generation;
+  readonly #older = new Set<Generation>();
+  #measurement: Measurement | undefined;
+  readonly #waiting = new Set<() => void>();
+  #cancelRenewal: (() => void) | undefined;
+
+  constructor(membership: Membership, deps: InstanceIdentityDeps) {
+    this.#deps = deps;
+    this.#current = this.#generation(membership);
+  }
+
+  get current(): Generation {
+    return this.#current;
+  }
+
+  start(): void {
+    this.#armRenewal();
+  }
+
+  stop(): void {
+    this.#cancelRenewal?.();
+    for (const generation of [this.#current, ...this.#older]) generation.dispose();
+  }
+
+  measured(measurement: Measurement): void {
+    this.#measurement = measurement;
+    for (const generation of [this.#current, ...this.#older]) generation.measured(measurement);
+    this.wake();
+  }
+
+  /** Whoever waits to show us looks again: standing, token or measurement has changed. */
+  wake(): void {
+    for (const look of [...this.#waiting]) look();
+  }
+
+  trustChanged(): void {
+    for (const generation of [this.#current, ...this.#older]) generation.forgetTls();
+  }
+
+  forExchange(signal: AbortSignal): Promise<PresentedIdentity | Rejection> {
+    return new Promise((resolve) => {
+      const look = () => {
+        const own = this.#deps.ownRejection();
+        const hopeless = own !== undefined && own.code !== 'AIT_MISSING' && own.code !== 'STATE_MISSING';
+        if (!hopeless && !(own === undefined && this.#current.caughtUp)) return;
+        finish(own ?? this.#current);
+      };
+      const finish = (result: PresentedIdentity | Rejection) => {
+        this.#waiting.delete(look);
+        signal.removeEventListener('abort', giveUp);
+        resolve(result);
+      };
+      const giveUp = () => finish(this.#deps.ownRejection() ?? rejection('AIT_MISSING', 'no token for the present measurement came in time'));
+      this.#waiting.add(look);
+      signal.addEventListener('abort', giveUp);
+      look();
+    });
+  }
+
+  #generation(membership: Membership): Generation {
+    const generation: Generation = new Generation(membership, {
+      ...this.#deps,
+      onToken: (whose) => {
+        if (whose === this.#current) this.#deps.onToken();
+        this.wake();
+      },
+    });
+    this.#deps.metrics.certificateExpiry.set({ kind: 'svid' }, Math.floor(generation.notAfter / 1000));
+    return generation;
+  }
+
+  #armRenewal(retry = false): void {
+    const { clock, random } = this.#deps;
+    const { notBefore, notAfter } = this.#current;
+    const life = notAfter - notBefore;
+    const share = RENEW_AT + RENEW_SPREAD * (2 * random.uniform() - 1);
+    const delayMs = retry ? life * RETRY_SHARE : notBefore + life * share - clock.now();
+    this.#cancelRenewal = after({ delayMs: Math.max(MIN_DELAY_MS, delayMs), run: () => void this.#renew(), keepAlive: false });
+  }
+
+  async #renew(): Promise<void> {
+    const { logger, metrics } = this.#deps;
+    try {
+      const membership = await this.#nextMembership();
+      const previous = this.#current;
+      this.#older.add(previous);
+      after({
+        delayMs: previous.notAfter - this.#deps.clock.now(),
+        run: () => {
+          previous.dispose();
+          this.#older.delete(previous);
+        },
+        keepAlive: false,
+      });
+      this.#current = this.#generation(membership);
+      if (this.#measurement !== undefined) this.#current.measured(this.#measurement);
+      metrics.certificateRotations.add({ kind: 'svid', result: 'ok' });
+      logger.info('svid_renewed', { expires: new Date(this.#current.notAfter).toISOString() });
+      this.#deps.onRotated();
+      this.#armRenewal();
+    } catch (error) {
+      metrics.certificateRotations.add({ kind: 'svid', result: 'failed' });
+      logger.warn('svid_renewal_failed', { error, expires: new Date(this.#current.notAfter).toISOString() });
+      this.#armRenewal(true);
+    }
+  }
+
+  async #nextMembership(): Promise<Membership> {
+    const { membership } = this.#current;
+    const keyPair = generateKeyPair();
+    const channel = this.#current.channel();
+    const client = channel.client(IdentityClient);
+    try {
+      const { certificateDer } = await channel.ask<RenewSvidResponse__Output>((callback) =>
+        client.RenewSvid({ csrDer: createCsr({ keyPair }) }, callback),
+      );
+      return { ...membership, keyPair, certificateDer };
+    } catch (error) {
+      if (!(error instanceof AuthorityError) || error.transient) throw error;
+      this.#deps.logger.warn('svid_renewal_refused', { reason: error.reason, next: 'joining again' });
+      return this.#deps.rejoin();
+    }
+  }
+}

@@ -1,0 +1,44 @@
+import type { TlsContext } from '../../crypto/tls-context.ts';
+import type { SpiffeId } from '../../domain/agent-id.ts';
+import type { ProofClaims } from '../../domain/identity-token.ts';
+import type { Rejection } from '../../domain/rejection.ts';
+import type { Measurement } from '../../domain/measurement.ts';
+
+/** What a proof claims beyond what the identity itself knows. */
+export type ConnectionClaims = Omit<ProofClaims, 'ath' | 'measurement'>;
+
+/**
+ * One SVID of this instance with everything that goes with it. A session keeps the one it began with, so that all its
+ * connections show the same certificate. The private key does not leave it.
+ */
+export interface PresentedIdentity {
+  readonly spiffeId: SpiffeId;
+  readonly instanceId: string;
+  /** `x5t#S256` of the SVID. */
+  readonly thumbprint: string;
+  /** End of the SVID, milliseconds since the epoch. */
+  readonly notAfter: number;
+  readonly tls: TlsContext;
+  /** The newest. An exchange takes one when it begins and says nothing else until it is done. */
+  statement(): Statement;
+}
+
+/** What we say of ourselves at one moment; a new object whenever any of it changes. */
+export interface Statement {
+  /** The newest AIT, a compact JWS. Its measurement may lag behind {@link measurement}. */
+  readonly ait: string;
+  /** The newest settled measurement. */
+  readonly measurement: Measurement;
+  /** A proof over this AIT and this measurement, signed by the SVID's key. */
+  signProof(claims: ConnectionClaims): string;
+}
+
+/** Where sessions get their identity from. */
+export interface IdentitySource {
+  /**
+   * The identity for a new exchange, once its AIT says what is measured now; waits for a token that is on its way.
+   *
+   * @returns why we cannot show ourselves, otherwise
+   */
+  forExchange(signal: AbortSignal): Promise<PresentedIdentity | Rejection>;
+}

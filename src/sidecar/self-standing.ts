@@ -1,0 +1,134 @@
+import { admit, reconsider, type AdmissionPorts, type Candidate, type PeerPermit } from '../domain/admission.ts';
+import { rejection, type Rejection } from '../domain/rejection.ts';
+import type { Clock } from '../platform/clock.ts';
+import type { RandomSource } from '../platform/random.ts';
+import { NONCE_BYTES, ProofChecker, ProofMaker, type ConnectionBinding } from './exchange/connection-binding.ts';
+import type { Generation } from './identity/generation.ts';
+import type { MeasurementResult } from './measure/measurer.ts';
+import { readSvid } from '../crypto/svid.ts';
+import { readX509 } from '../crypto/certificate-fields.ts';
+
+export interface SelfStandingDeps {
+  readonly clock: Clock;
+  readonly random: RandomSource;
+  readonly ports: AdmissionPorts;
+  readonly generation: () => Generation;
+  readonly measurement: () => MeasurementResult;
+  /** What we think of ourselves has changed; `undefined`: in order. */
+  readonly onChange: (rejection: Rejection | undefined, previous: Rejection | undefined) => void;
+}
+
+/**
+ * What this sidecar would say of itself if it were its own peer: the same admission, run on our own token, proof and
+ * measurement, before anybody else gets to see them.
+ */
+export class SelfStanding {
+  readonly #deps: SelfStandingDeps;
+  #rejection: Rejection | undefined = NO_TOKEN;
+  /** Of the generation in use; survives a refusal, so that coming back needs no new token. */
+  #permit: { readonly thumbprint: string; readonly permit: PeerPermit } | undefined;
+  #admitting = false;
+
+  constructor(deps: SelfStandingDeps) {
+    this.#deps = deps;
+  }
+
+  /** Why we may have no sessions now; `undefined`: we may. */
+  get rejection(): Rejection | undefined {
+    return this.#rejection;
+  }
+
+  /** Whether there was ever a permit; then what it was given for goes on being judged, whatever changes. */
+  get everAdmitted(): boolean {
+    return this.#permit !== undefined;
+  }
+
+  /** The baseline we match. */
+  get baseline(): string | undefined {
+    return this.#rejection === undefined ? this.#permit?.permit.baseline : undefined;
+  }
+
+  /** Judges at once what can be judged at once. Called on every change, and every second. */
+  evaluate(): Rejection | undefined {
+    const measured = this.#deps.measurement();
+    if (!measured.ok) return this.#settle(own(measured.rejection));
+    const generation = this.#deps.generation();
+    const known = this.#permit;
+    const isCurrent = known?.thumbprint === generation.thumbprint;
+    if (!isCurrent && generation.caughtUp) void this.#admit(generation);
+    if (known === undefined) {
+      return this.#settle(NO_TOKEN);
+    }
+    // After a rotation the old certificate's permit goes on until the new one has its own: no change goes unjudged.
+    const { ports, clock } = this.#deps;
+    const { token } = generation;
+    const change = { measurement: measured.measurement, ...(isCurrent && token !== undefined && { token }) };
+    const judged = reconsider(known.permit, change, { ports, monotonicNow: clock.monotonic() });
+    if (judged.admitted) this.#permit = { thumbprint: known.thumbprint, permit: judged.permit };
+    return this.#settle(judged.admitted ? undefined : own(judged.rejection));
+  }
+
+  async #admit(generation: Generation): Promise<void> {
+    if (this.#admitting) return;
+    this.#admitting = true;
+    try {
+      const verdict = await admit(this.#candidate(generation), this.#ports(generation));
+      if (verdict.admitted) this.#permit = { thumbprint: generation.thumbprint, permit: verdict.permit };
+      this.#settle(verdict.admitted ? undefined : own(verdict.rejection));
+    } finally {
+      this.#admitting = false;
+    }
+    // What changed while we waited for the signature to be checked.
+    if (this.#permit !== undefined) this.evaluate();
+  }
+
+  #candidate(generation: Generation): Candidate {
+    return {
+      relation: 'self',
+      expected: this.#deps.ports.self,
+      certificate: generation,
+      instance: generation.instanceId,
+      token: { compact: generation.compactToken },
+      proof: this.#proof(generation),
+    };
+  }
+
+  #binding: ConnectionBinding | undefined;
+
+  #proof(generation: Generation): string {
+    const nonce = this.#deps.random.bytes(NONCE_BYTES);
+    const peer = readSvid(readX509(generation.membership.certificateDer));
+    this.#binding = { ourRole: 'dialler', ours: generation, peer, ourNonce: nonce, peerNonce: nonce };
+    return new ProofMaker(this.#binding).next(generation.statement(), this.#deps.clock.now());
+  }
+
+  #ports(generation: Generation): AdmissionPorts {
+    const { ports } = this.#deps;
+    return {
+      ...ports,
+      checkProof: (proof, token) => {
+        const binding = this.#binding;
+        if (binding === undefined) return { ok: false, detail: 'there is no proof' };
+        // Seen from the other end: what we made as the dialler is checked by the acceptor.
+        return new ProofChecker(generation.spiffeId, { ...binding, ourRole: 'acceptor' }).check(proof, token);
+      },
+    };
+  }
+
+  #settle(next: Rejection | undefined): Rejection | undefined {
+    const previous = this.#rejection;
+    this.#rejection = next;
+    if (!sameCause(previous, next)) this.#deps.onChange(next, previous);
+    return next;
+  }
+}
+
+const NO_TOKEN = own(rejection('AIT_MISSING', 'no token for the present measurement has arrived yet'));
+
+function own(cause: Rejection): Rejection {
+  return { ...cause, self: true };
+}
+
+function sameCause(a: Rejection | undefined, b: Rejection | undefined): boolean {
+  return a?.code === b?.code && a?.detail === b?.detail && JSON.stringify(a?.differences) === JSON.stringify(b?.differences);
+}

@@ -1,0 +1,64 @@
+import { readFileSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { networkInterfaces } from 'node:os';
+import { resolve } from 'node:path';
+import { MeshError } from '../domain/mesh-error.ts';
+import { parseJoinCredential, type JoinCredential } from '../domain/join-credential.ts';
+import type { Logger } from '../platform/logger.ts';
+import type { SidecarConfig } from './config.ts';
+import { splitAddress } from './transport/secure-outbound.ts';
+
+/** @throws MeshError `FILE_UNREADABLE`, `JOIN_CREDENTIAL_MALFORMED` */
+export function readCredential(path: string): JoinCredential {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (cause) {
+    throw new MeshError('FILE_UNREADABLE', `cannot read the join credential ${path}`, {
+      cause,
+      hint: '`ait agent credential <agent> --out <file>` on the authority writes one',
+    });
+  }
+  return parseJoinCredential(text);
+}
+
+const OTHERS = 0o077;
+
+/**
+ * An AIT is as strong as the separation between sidecar and agent. What weakens it is said once, loudly, at start; it
+ * does not stop the sidecar, because only the platform engineer knows what else separates the two.
+ */
+export async function warnOfWeakSeparation(config: SidecarConfig, folder: string, logger: Logger): Promise<void> {
+  const path = resolve(folder, config.authority.join_credential);
+  const { mode } = await stat(path);
+  if ((mode & OTHERS) !== 0) {
+    logger.warn('join_credential_exposed', {
+      path,
+      mode: `0${(mode & 0o777).toString(8)}`,
+      action: 'an agent that can read it can claim to be itself with any prompt: chmod 0600, owned by the sidecar alone',
+    });
+  }
+  const uid = process.getuid?.();
+  if (config.measure.agent_uid !== undefined && config.measure.agent_uid === uid) {
+    logger.warn('agent_shares_user', {
+      uid,
+      action: 'the agent can read the join credential and write what is measured: run the sidecar as a user of its own',
+    });
+  } else if (config.measure.agent_uid === undefined) {
+    logger.warn('agent_user_unknown', {
+      action: 'set measure.agent_uid so that the sidecar can tell whether the agent is kept away from its files',
+    });
+  }
+}
+
+const WILDCARDS: ReadonlySet<string> = new Set(['0.0.0.0', '::']);
+
+/** The bound address, or for a wildcard the same port at this machine's first address that others can reach. */
+export function reachableAddress(bound: string): string {
+  const { host, port } = splitAddress(bound);
+  if (!WILDCARDS.has(host)) return bound;
+  const reachable = Object.values(networkInterfaces())
+    .flatMap((addresses) => addresses ?? [])
+    .find(({ internal, family }) => !internal && family === 'IPv4');
+  return `${reachable?.address ?? '127.0.0.1'}:${port}`;
+}

@@ -1,0 +1,148 @@
+import { join } from 'node:path';
+import { readFile } from 'node:fs/promises';
+import { verifyObject } from '../../crypto/signed-object.ts';
+import { parseTrustBundle, type TrustBundle } from '../../crypto/trust-bundle.ts';
+import type { SpiffeId, TrustDomain } from '../../domain/agent-id.ts';
+import { canonicalizeJson } from '../../domain/canonical/jcs.ts';
+import { parseStrictJson } from '../../domain/canonical/strict-json.ts';
+import { assembleMeshState, type MeshState, type StateHead, type StateObject } from '../../domain/mesh-state.ts';
+import { acceptHead, objectDigest } from '../../domain/state-head.ts';
+import { parseStateHead, parseStateObject } from '../../domain/state-objects.ts';
+import { writeFileAtomic } from '../../platform/atomic-file.ts';
+import type { Clock } from '../../platform/clock.ts';
+import type { Logger } from '../../platform/logger.ts';
+import type { TrustStore } from '../identity/trust-store.ts';
+import type { STATE_REFUSALS, SidecarMetrics } from '../sidecar-metrics.ts';
+
+export interface StateReceiverDeps {
+  readonly self: SpiffeId;
+  readonly trustDomain: TrustDomain;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: SidecarMetrics;
+  readonly trust: TrustStore;
+  /** The last good state is kept here, to refuse an older one after a restart. */
+  readonly stateDir: string;
+  /** Called synchronously with every state that comes into force. */
+  readonly onState: (state: MeshState) => void;
+}
+
+/** One signed step of the state, as it comes from the authority or from disk. */
+export interface SignedState {
+  readonly head: string;
+  readonly objects: readonly string[];
+}
+
+interface HeldObject {
+  readonly jws: string;
+  readonly object: StateObject;
+}
+
+type Refusal = { readonly code: (typeof STATE_REFUSALS)[number]; readonly detail: string };
+
+const FILE = 'mesh-state.json';
+
+/**
+ * Takes the authority's signed state, whole or not at all: every signature, the recipient, the order of revisions, and
+ * that exactly the listed objects are there. What is refused leaves the state in force as it was.
+ */
+export class StateReceiver {
+  readonly #deps: StateReceiverDeps;
+  #head: StateHead | undefined;
+  #held: ReadonlyMap<string, HeldObject> = new Map();
+  #state: MeshState | undefined;
+
+  constructor(deps: StateReceiverDeps) {
+    this.#deps = deps;
+  }
+
+  get state(): MeshState | undefined {
+    return this.#state;
+  }
+
+  /** Reads the last good state from disk. It is judged like any other, and refused if it cannot be trusted. */
+  async restore(): Promise<void> {
+    const { stateDir, logger } = this.#deps;
+    const path = join(stateDir, FILE);
+    const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return undefined;
+      logger.warn('state_unreadable', { path, error });
+      return undefined;
+    });
+    if (text === undefined) return;
+    try {
+      const { head, objects } = parseStrictJson(text) as unknown as SignedState;
+      const taken = this.#take({ head, objects }, { restoring: true });
+      if ('code' in taken) logger.warn('state_not_restored', { path, ...taken });
+    } catch (error) {
+      logger.warn('state_not_restored', { path, error });
+    }
+  }
+
+  /** @returns whether the state came into force; the reason why not is in the log and counted. */
+  async receive(signed: SignedState): Promise<boolean> {
+    const { metrics, logger, clock } = this.#deps;
+    const taken = this.#take(signed);
+    if ('code' in taken) {
+      metrics.stateRefused.add({ reason: taken.code });
+      logger.error('state_refused', { ...taken });
+      return false;
+    }
+    metrics.stateRevision.set(taken.head.revision);
+    metrics.stateSuccess.set(clock.now() / 1000);
+    await this.#keep(signed.head).catch((error: unknown) => logger.error('state_not_kept', { error }));
+    return true;
+  }
+
+  #take({ head: headJws, objects }: SignedState, { restoring = false } = {}): MeshState | Refusal {
+    const { trust, trustDomain, self, clock, logger, onState } = this.#deps;
+    const keyFor = (keyId: string) => trust.stateKey(trustDomain, keyId);
+    const verifiedHead = verifyObject({ compact: headJws, type: 'ait-head+jwt', keyFor });
+    if (!verifiedHead.ok) return { code: 'STATE_INVALID', detail: `head: ${verifiedHead.detail}` };
+    try {
+      const head = parseStateHead(verifiedHead.payload);
+      const decision = acceptHead({ current: this.#head, next: head, recipient: self, domain: trustDomain, now: clock.now() });
+      if (!decision.accepted) {
+        // Nothing may be judged by a state that has ended, but it still tells which revisions may no longer come.
+        if (restoring && decision.code === 'STATE_EXPIRED') this.#head = head;
+        return decision;
+      }
+      const known = new Map(this.#held);
+      for (const jws of objects) {
+        const verified = verifyObject({ compact: jws, type: 'ait-object+jwt', keyFor });
+        if (!verified.ok) return { code: 'STATE_INVALID', detail: `object: ${verified.detail}` };
+        known.set(objectDigest(verified.payload), { jws, object: parseStateObject(verified.payload) });
+      }
+      const held = new Map<string, HeldObject>();
+      for (const digest of head.objects) {
+        const object = known.get(digest);
+        if (object === undefined) return { code: 'STATE_INCOMPLETE', detail: `object ${digest} is listed but was not sent` };
+        held.set(digest, object);
+      }
+      const state = assembleMeshState(head, [...held.values()].map(({ object }) => object));
+      const bundles = readBundles(state);
+      // Nothing above has changed anything; from here on nothing can fail.
+      this.#head = head;
+      this.#held = held;
+      this.#state = state;
+      trust.replace(bundles);
+      if (!decision.refresh) logger.info('state_applied', { revision: head.revision, epoch: head.epoch, objects: held.size });
+      onState(state);
+      return state;
+    } catch (error) {
+      return { code: 'STATE_INVALID', detail: error instanceof Error ? error.message : String(error) };
+    }
+  }
+
+  #keep(head: string): Promise<void> {
+    const objects = [...this.#held.values()].map(({ jws }) => jws);
+    return writeFileAtomic(join(this.#deps.stateDir, FILE), canonicalizeJson({ head, objects }), { mode: 0o600 });
+  }
+}
+
+/** @throws MeshError when a bundle is malformed, or there is none: a state that trusts nobody is a broken one. */
+function readBundles(state: MeshState): TrustBundle[] {
+  const bundles = state.bundles.map(({ trustDomain, document }) => parseTrustBundle(canonicalizeJson(document), trustDomain));
+  if (bundles.length === 0) throw new Error('the state has no trust bundle');
+  return bundles;
+}

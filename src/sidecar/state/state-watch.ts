@@ -1,0 +1,77 @@
+import type { ClientReadableStream } from '@grpc/grpc-js';
+import { after } from '../../platform/clock.ts';
+import type { Logger } from '../../platform/logger.ts';
+import { Backoff, type RandomSource } from '../../platform/random.ts';
+import type { WatchResponse__Output } from '../../wire/generated/ait/v1/WatchResponse.ts';
+import { StateClient } from '../../wire/services.ts';
+import type { AuthorityChannel } from '../authority-link/authority-channel.ts';
+import type { StateReceiver } from './state-receiver.ts';
+
+export interface StateWatchDeps {
+  readonly logger: Logger;
+  readonly random: RandomSource;
+  readonly receiver: StateReceiver;
+  readonly channel: () => AuthorityChannel;
+}
+
+const RETRY = { minMs: 200, maxMs: 10_000 } as const;
+
+/** Keeps the Watch stream open, for as long as the process lives; a broken one is opened again, with jitter. */
+export class StateWatch {
+  readonly #deps: StateWatchDeps;
+  readonly #backoff: Backoff;
+  #call: ClientReadableStream<WatchResponse__Output> | undefined;
+  #cancelRetry: (() => void) | undefined;
+  #stopped = false;
+
+  constructor(deps: StateWatchDeps) {
+    this.#deps = deps;
+    this.#backoff = new Backoff({ ...RETRY, random: deps.random });
+  }
+
+  start(): void {
+    this.#open();
+  }
+
+  /** A new certificate is in use: the stream moves to the connection that shows it. */
+  reopen(): void {
+    this.#call?.cancel();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#cancelRetry?.();
+    this.#call?.cancel();
+  }
+
+  #open(): void {
+    const { receiver, channel, logger } = this.#deps;
+    const head = receiver.state?.head;
+    const opened = channel();
+    const call = opened.client(StateClient).Watch({ epoch: head?.epoch ?? 0, revision: head?.revision ?? 0 });
+    this.#call = call;
+    // One at a time and in order: each step builds on the one before.
+    let tail: Promise<unknown> = Promise.resolve();
+    call.on('data', ({ head: jws, objects }: WatchResponse__Output) => {
+      tail = tail.then(async () => {
+        const taken = await receiver.receive({ head: jws, objects });
+        if (taken) this.#backoff.reset();
+      });
+    });
+    let over = false;
+    const retry = (error?: unknown) => {
+      if (over) return;
+      over = true;
+      this.#call = undefined;
+      if (this.#stopped) return;
+      const delayMs = this.#backoff.next();
+      if (error !== undefined) {
+        opened.close();
+        logger.warn('state_watch_broken', { error: opened.explain(error as never).message, retryMs: Math.round(delayMs) });
+      }
+      this.#cancelRetry = after({ delayMs, run: () => this.#open(), keepAlive: false });
+    };
+    call.on('error', retry);
+    call.on('end', () => retry());
+  }
+}

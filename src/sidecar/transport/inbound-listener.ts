@@ -1,0 +1,190 @@
+import { createServer as createTlsServer, type Server, type TLSSocket } from 'node:tls';
+import type { Socket } from 'node:net';
+import { rotateServerContext, serverTlsOptions, type TlsContext } from '../../crypto/tls-context.ts';
+import type { PeerIdentity } from '../../crypto/svid.ts';
+import { rejection, type Rejection } from '../../domain/rejection.ts';
+import type { Clock } from '../../platform/clock.ts';
+import type { Component } from '../../platform/component.ts';
+import { listen } from '../../platform/listen-address.ts';
+import type { DecisionLog } from '../decision-log.ts';
+import type { SidecarMetrics } from '../sidecar-metrics.ts';
+import { CONTROL_ALPN, DATA_ALPN, inspectPeer, isInspected, type TrustedRoots } from './peer-inspection.ts';
+import { describe, splitAddress } from './secure-outbound.ts';
+
+/** A connection whose certificate was checked; whether the peer may have a session is still open. */
+export interface InboundPeer {
+  readonly socket: TLSSocket;
+  /** The TCP socket under it: the only one that can be reset. */
+  readonly raw: Socket;
+  readonly identity: PeerIdentity;
+  /** `host:port`, unique among the open connections. */
+  readonly remoteAddress: string;
+  /** Takes the connection off the count of those that have not proven anything yet. */
+  authenticated(): void;
+}
+
+export interface InboundLimits {
+  /** Connections that have not finished an exchange or named a session: in all, per address, per SVID. */
+  readonly unauthenticated: number;
+  readonly unauthenticatedPerAddress: number;
+  readonly unauthenticatedPerSvid: number;
+  readonly handshakeTimeoutMs: number;
+  /** From the end of the handshake until the connection must have proven itself. */
+  readonly proveWithinMs: number;
+}
+
+export interface InboundListenerOptions {
+  /** `host:port`; port 0 lets the system choose. */
+  readonly listen: string;
+  readonly limits: InboundLimits;
+  readonly clock: Clock;
+  readonly metrics: SidecarMetrics;
+  readonly decisions: DecisionLog;
+  readonly context: () => TlsContext;
+  readonly roots: () => TrustedRoots;
+  /** Takes a socket of ALPN `h2`. */
+  readonly onControl: (peer: InboundPeer) => void;
+  /** Takes a socket of ALPN `ait-data/1`. */
+  readonly onData: (peer: InboundPeer) => void;
+}
+
+/** Where other sidecars come in: our own TLS server, which decides by ALPN what a socket is and destroys the rest. */
+export class InboundListener implements Component {
+  readonly name = 'inbound';
+  readonly #options: InboundListenerOptions;
+  readonly #unproven = new Map<Socket, { address: string; svid: string | undefined }>();
+  readonly #raw = new Map<string, Socket>();
+  #server: Server | undefined;
+  #address = '';
+
+  constructor(options: InboundListenerOptions) {
+    this.#options = options;
+  }
+
+  /** `host:port` as bound. */
+  get address(): string {
+    return this.#address;
+  }
+
+  async start(): Promise<void> {
+    const { limits, context } = this.#options;
+    const server = createTlsServer({
+      ...serverTlsOptions({
+        context: context(),
+        alpn: [CONTROL_ALPN, DATA_ALPN],
+        requestCert: true,
+        handshakeTimeoutMs: limits.handshakeTimeoutMs,
+      }),
+      // An agent may close its sending side and still wait for the answer.
+      allowHalfOpen: true,
+      noDelay: true,
+    });
+    server.on('connection', (raw) => this.#connected(raw));
+    server.on('secureConnection', (socket) => this.#secured(socket));
+    server.on('tlsClientError', (error, socket) => this.#handshakeFailed(error, socket));
+    this.#server = server;
+    this.#address = await listen(server, splitAddress(this.#options.listen), 'inbound');
+  }
+
+  /** New connections are answered with new material; open ones keep theirs. */
+  rotate(): void {
+    if (this.#server !== undefined) rotateServerContext(this.#server, this.#options.context());
+  }
+
+  /** Takes no more connections; those that are open go on. */
+  refuseNew(): void {
+    this.#server?.close();
+  }
+
+  async stop(): Promise<void> {
+    const server = this.#server;
+    if (server === undefined) return;
+    await new Promise<void>((resolve) => {
+      server.close(() => resolve());
+      for (const raw of this.#raw.values()) raw.destroy();
+    });
+  }
+
+  /** Before TLS: only counting, so that a flood costs us a socket each and nothing more. */
+  #connected(raw: Socket): void {
+    const address = raw.remoteAddress ?? '';
+    const key = `${address}:${raw.remotePort}`;
+    const { unauthenticated, unauthenticatedPerAddress } = this.#options.limits;
+    const sameAddress = [...this.#unproven.values()].filter((entry) => entry.address === address).length;
+    if (this.#unproven.size >= unauthenticated || sameAddress >= unauthenticatedPerAddress) {
+      const cause = rejection('TOO_MANY_UNAUTHENTICATED', `${this.#unproven.size} in all, ${sameAddress} from this address`);
+      this.#refuse(raw, key, '', cause);
+      return;
+    }
+    this.#raw.set(key, raw);
+    this.#unproven.set(raw, { address, svid: undefined });
+    this.#count();
+    raw.once('close', () => {
+      this.#raw.delete(key);
+      this.#proven(raw);
+    });
+  }
+
+  #secured(socket: TLSSocket): void {
+    const { clock, roots, limits } = this.#options;
+    // From here on an error is followed by 'close', which is what users of the socket act on.
+    socket.on('error', () => undefined);
+    const remoteAddress = `${socket.remoteAddress}:${socket.remotePort}`;
+    const raw = this.#raw.get(remoteAddress);
+    if (raw === undefined) {
+      socket.destroy();
+      return;
+    }
+    const peer = inspectPeer(socket, { roots: roots(), now: clock.now() });
+    if (!isInspected(peer)) {
+      this.#refuse(raw, remoteAddress, '', peer);
+      return;
+    }
+    const { identity, alpn } = peer;
+    const sameSvid = [...this.#unproven.values()].filter((entry) => entry.svid === identity.thumbprint).length;
+    if (sameSvid >= limits.unauthenticatedPerSvid) {
+      this.#refuse(raw, remoteAddress, identity.spiffeId, rejection('TOO_MANY_UNAUTHENTICATED', `${sameSvid} under this SVID`));
+      return;
+    }
+    this.#unproven.set(raw, { address: socket.remoteAddress ?? '', svid: identity.thumbprint });
+    const timer = setTimeout(() => {
+      const cause = rejection('EXCHANGE_TIMEOUT', `nothing proven within ${limits.proveWithinMs} ms of the handshake`);
+      this.#refuse(raw, remoteAddress, identity.spiffeId, cause);
+    }, limits.proveWithinMs);
+    socket.once('close', () => clearTimeout(timer));
+    const authenticated = () => {
+      clearTimeout(timer);
+      this.#proven(raw);
+    };
+    const inbound: InboundPeer = { socket, raw, identity, remoteAddress, authenticated };
+    if (alpn === CONTROL_ALPN) this.#options.onControl(inbound);
+    else this.#options.onData(inbound);
+  }
+
+  #handshakeFailed(error: Error, socket: TLSSocket): void {
+    const { limits } = this.#options;
+    const remoteAddress = `${socket.remoteAddress ?? ''}:${socket.remotePort ?? ''}`;
+    const timedOut = (error as { code?: string }).code === 'ERR_TLS_HANDSHAKE_TIMEOUT';
+    // Without this, an untrusted CA looks like any connection that was reset.
+    const reason = socket.authorizationError === undefined ? describe(error) : String(socket.authorizationError);
+    const cause = timedOut
+      ? rejection('TLS_HANDSHAKE_TIMEOUT', `no TLS handshake within ${limits.handshakeTimeoutMs} ms`)
+      : rejection('TLS_HANDSHAKE_FAILED', reason);
+    this.#options.decisions.refused({ correlationId: '', subject: '', direction: 'inbound', remoteAddress, cause });
+    socket.destroy();
+  }
+
+  #refuse(raw: Socket, remoteAddress: string, subject: string, cause: Rejection): void {
+    this.#options.decisions.refused({ correlationId: '', subject, direction: 'inbound', remoteAddress, cause });
+    raw.on('error', () => undefined);
+    raw.resetAndDestroy();
+  }
+
+  #proven(raw: Socket): void {
+    if (this.#unproven.delete(raw)) this.#count();
+  }
+
+  #count(): void {
+    this.#options.metrics.unauthenticated.set(this.#unproven.size);
+  }
+}

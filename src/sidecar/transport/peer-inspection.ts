@@ -1,0 +1,47 @@
+import type { X509Certificate } from 'node:crypto';
+import type { TLSSocket } from 'node:tls';
+import { verifyChain } from '../../crypto/chain.ts';
+import { checkPeerCertificate, type PeerIdentity } from '../../crypto/svid.ts';
+import { trustDomainOf, type TrustDomain } from '../../domain/agent-id.ts';
+import { rejection, type Rejection } from '../../domain/rejection.ts';
+
+/** ALPN of the exchange, and of data connections. A socket with any other is destroyed. */
+export const CONTROL_ALPN = 'h2';
+export const DATA_ALPN = 'ait-data/1';
+export type MeshAlpn = typeof CONTROL_ALPN | typeof DATA_ALPN;
+
+/** Roots by trust domain: a root vouches for names of its own domain only. */
+export type TrustedRoots = ReadonlyMap<TrustDomain, readonly X509Certificate[]>;
+
+export interface InspectedPeer {
+  readonly alpn: MeshAlpn;
+  readonly identity: PeerIdentity;
+}
+
+/**
+ * What the socket itself must show once TLS is up, before anything is read from it: a full handshake, our ALPN, one
+ * SPIFFE ID, and a chain to the roots of that very trust domain. Fails closed.
+ *
+ * @param now milliseconds since the epoch
+ */
+export function inspectPeer(socket: TLSSocket, { roots, now }: { roots: TrustedRoots; now: number }): InspectedPeer | Rejection {
+  if (socket.isSessionReused()) return rejection('TLS_RESUMED', 'the TLS session was resumed');
+  const { alpnProtocol } = socket;
+  if (alpnProtocol !== CONTROL_ALPN && alpnProtocol !== DATA_ALPN) {
+    return rejection('ALPN_MISMATCH', `the peer negotiated ${alpnProtocol === false ? 'no protocol' : `"${alpnProtocol}"`}`);
+  }
+  const certificate = socket.getPeerX509Certificate();
+  if (!socket.authorized || certificate === undefined) {
+    return rejection('PEER_ID_INVALID', 'the peer presented no certificate that TLS could verify');
+  }
+  const named = checkPeerCertificate(certificate);
+  if (!named.ok) return rejection('PEER_ID_INVALID', named.detail);
+  const trustDomain = trustDomainOf(named.identity.spiffeId);
+  const chain = verifyChain({ leaf: certificate, roots: roots.get(trustDomain) ?? [], at: now });
+  if (!chain.ok) return rejection('TRUST_DOMAIN_NOT_ACCEPTED', `${named.identity.spiffeId}: ${chain.detail}`);
+  return { alpn: alpnProtocol, identity: chain.identity };
+}
+
+export function isInspected(result: InspectedPeer | Rejection): result is InspectedPeer {
+  return 'identity' in result;
+}

@@ -1,0 +1,36 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { AuthorityConfigSchema, AUTHORITY_ENV_PREFIX } from '../../../src/authority/config.ts';
+import { ConfigError, loadConfig } from '../../../src/platform/config-source.ts';
+
+const load = (env: Record<string, string>, flags: Record<string, string> = {}) =>
+  loadConfig({ schema: AuthorityConfigSchema, env, flags, envPrefix: AUTHORITY_ENV_PREFIX });
+
+test('two settings are enough; all else has a default', () => {
+  const config = load({ AIT_AUTHORITY_TRUST_DOMAIN: 'acme.example' }, { policy_dir: '/p' });
+  assert.deepEqual(config.listen, { host: '127.0.0.1', port: 17100 });
+  assert.deepEqual(config.metrics_listen, { host: '127.0.0.1', port: 17190 });
+  assert.equal(config.outage_tolerance, 3_600_000);
+  assert.equal(config.svid_lifetime, 3_600_000);
+  assert.ok(Object.isFrozen(config));
+});
+
+test('all mistakes are told at once', () => {
+  const wrong = {
+    trust_domain: 'ACME',
+    listen: 'nowhere',
+    svid_lifetime: '1s',
+    outage_tolerance: 'an hour',
+    log_level: 'loud',
+    advertise: '10.0.0.1',
+  };
+  assert.throws(
+    () => load({}, wrong),
+    (error: unknown) => {
+      assert.ok(error instanceof ConfigError);
+      const paths = error.problems.map(({ path }) => path).toSorted();
+      assert.deepEqual(paths, [...Object.keys(wrong), 'policy_dir'].toSorted());
+      return true;
+    },
+  );
+});

@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict';
+import { appendFileSync, readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { createPromptMemory } from '../../../../src/sidecar/measure/prompt-memory.ts';
+import { digestOfParts } from '../../../../src/sidecar/measure/read-system-prompt.ts';
+import { silent, workspace } from './workspace.ts';
+
+const hashOf = (...texts: string[]) => digestOfParts(texts, texts.length > 1).hash;
+
+test('says where a prompt differs and whether only in whitespace, in both spellings of a digest', () => {
+  const memory = createPromptMemory({ logger: silent });
+  for (const text of ['a\nbc', 'a\nb c', 'a\nbd']) memory.observe(hashOf(text), [text]);
+  const place = { byteOffset: 3, line: 2, column: 2 };
+  assert.deepEqual(memory.describe(hashOf('a\nbc'), hashOf('a\nb c')), { ...place, whitespaceOnly: true });
+  assert.deepEqual(memory.describe(`ait-text-1 ${hashOf('a\nbc')}`, `ait-text-1 ${hashOf('a\nbd')}`), {
+    ...place,
+    whitespaceOnly: false,
+  });
+  assert.equal(memory.describe(hashOf('a\nbc'), hashOf('unknown')), undefined);
+  assert.equal(memory.describe('2 item(s)', hashOf('a\nbc')), undefined);
+});
+
+test('an ordered set is described by its first differing file', () => {
+  const memory = createPromptMemory({ logger: silent });
+  memory.observe(hashOf('a', 'b', 'c'), ['a', 'b', 'c']);
+  memory.observe(hashOf('a', 'b ', 'c '), ['a', 'b ', 'c ']);
+  memory.observe(hashOf('a', 'b'), ['a', 'b']);
+  assert.deepEqual(memory.describe(hashOf('a', 'b', 'c'), hashOf('a', 'b ', 'c ')), {
+    byteOffset: 1,
+    line: 1,
+    column: 2,
+    whitespaceOnly: true,
+    part: 2,
+  });
+  assert.equal(memory.describe(hashOf('a', 'b', 'c'), hashOf('a', 'b')), undefined);
+});
+
+test('only approved texts reach the disk, readable by the owner alone, and survive a restart', async (t) => {
+  const directory = join(workspace(t).root, 'prompts');
+  const memory = createPromptMemory({ directory, logger: silent });
+  memory.observe(hashOf('approved'), ['approved']);
+  memory.observe(hashOf('poisoned'), ['poisoned']);
+  assert.deepEqual(readdirSync(directory), []);
+  await memory.approve(hashOf('approved'));
+  await memory.approve(hashOf('never seen'));
+  const [name, ...more] = readdirSync(directory);
+  assert.deepEqual(more, []);
+  assert.equal(statSync(join(directory, name ?? '')).mode & 0o777, 0o600);
+
+  const later = createPromptMemory({ directory, logger: silent });
+  later.observe(hashOf('approved '), ['approved ']);
+  assert.equal(later.describe(hashOf('approved'), hashOf('approved '))?.byteOffset, 8);
+
+  appendFileSync(join(directory, name ?? ''), ' ["x"]');
+  const tampered = createPromptMemory({ directory, logger: silent });
+  tampered.observe(hashOf('approved '), ['approved ']);
+  assert.equal(tampered.describe(hashOf('approved'), hashOf('approved ')), undefined);
+});
+
+test('at most 32 texts are kept, in memory and on disk', async (t) => {
+  const directory = join(workspace(t).root, 'prompts');
+  const memory = createPromptMemory({ directory, logger: silent });
+  for (let index = 0; index < 40; index += 1) {
+    memory.observe(hashOf(`text ${index}`), [`text ${index}`]);
+    await memory.approve(hashOf(`text ${index}`));
+  }
+  assert.equal(readdirSync(directory).length, 32);
+  const forgetful = createPromptMemory({ logger: silent });
+  for (let index = 0; index < 33; index += 1) forgetful.observe(hashOf(`text ${index}`), [`text ${index}`]);
+  assert.equal(forgetful.describe(hashOf('text 0'), hashOf('text 32')), undefined);
+  assert.notEqual(forgetful.describe(hashOf('text 1'), hashOf('text 32')), undefined);
+});
