@@ -4,7 +4,7 @@ import { REJECTIONS, driftDimension, type Clocks, type Rejection } from '../../d
 import type { FoundDecision } from './decision-record.ts';
 
 /** What colours the text; `picocolors` as it is, or without any colour. */
-export type Colors = Pick<(typeof import('picocolors'))['default'], 'bold' | 'red' | 'green' | 'yellow' | 'dim' | 'cyan'>;
+export type Colors = Pick<typeof import('picocolors'), 'bold' | 'red' | 'green' | 'yellow' | 'dim' | 'cyan'>;
 
 /** Dimensions as people call them. */
 export const DIMENSION_WORDS = {
@@ -46,7 +46,7 @@ export function renderExplanation({ decision, sidecar }: FoundDecision, colors: 
 
 function headlineOf({ subject, outcome }: FoundDecision['decision'], owner: string, rejection: Rejection): string {
   const dimension = driftDimension(rejection.code);
-  const self = subject === 'self' || rejection.subject === 'self';
+  const self = subject === 'self' || rejection.self === true;
   const who = self ? owner : subject === '' ? 'somebody unknown' : nameOf(subject);
   const what = dimension === undefined ? rejection.code : `${DIMENSION_WORDS[dimension]} drifted`;
   if (self) return `${who} is cut off: its ${dimension === undefined ? 'own check failed: ' : ''}${what}`;
@@ -55,7 +55,7 @@ function headlineOf({ subject, outcome }: FoundDecision['decision'], owner: stri
 }
 
 function aboutLine(subject: string, owner: string, rejection: Rejection): string {
-  if (subject === 'self' || rejection.subject === 'self') return `its own agent, ${owner}`;
+  if (subject === 'self' || rejection.self === true) return `its own agent, ${owner}`;
   return subject === '' ? 'a caller that proved no identity' : subject;
 }
 
