@@ -10,7 +10,7 @@ const FAILED = 1;
 const USAGE = 2;
 
 const program = new Command('ait')
-  .description('a sidecar mesh for AI agents that drops the connection when an agent\'s mind was changed')
+  .description("a sidecar mesh for AI agents that drops the connection when an agent's mind was changed")
   .version(VERSION)
   .showHelpAfterError('(add --help for help)')
   .exitOverride();
@@ -35,7 +35,9 @@ function report(error: unknown): number {
     if (hint !== undefined) process.stderr.write(`  try: ${hint}\n`);
     return error.code === 'CONFIG_INVALID' ? USAGE : FAILED;
   }
-  process.stderr.write(`ait: a defect in ait-mesh; please report it\n${error instanceof Error ? error.stack : String(error)}\n`);
+  process.stderr.write(
+    `ait: a defect in ait-mesh; please report it\n${error instanceof Error ? error.stack : String(error)}\n`,
+  );
   return FAILED;
 }
 

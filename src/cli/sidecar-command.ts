@@ -35,7 +35,9 @@ Examples:
 
 async function runSidecar(flags: SidecarFlags, output: CommandOutput): Promise<void> {
   if (flags.configSchema === true) {
-    const { default: schema } = await import('../../docs/reference/sidecar-config.schema.json', { with: { type: 'json' } });
+    const { default: schema } = await import('../../docs/reference/sidecar-config.schema.json', {
+      with: { type: 'json' },
+    });
     output.print(JSON.stringify(schema, null, 2));
     return;
   }

@@ -1,4 +1,4 @@
-import { chmod, mkdir, unlink } from 'node:fs/promises';
+import { chmod, mkdir, rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { connect } from 'node:net';
 import { dirname } from 'node:path';
@@ -19,7 +19,9 @@ export interface AdminRequest {
 }
 
 /** Routes by method and path: `GET /status`. A path of POST is never reachable by GET. */
-export type AdminRoutes = Readonly<Record<`${'GET' | 'POST'} /${string}`, (request: AdminRequest) => AdminAnswer | Promise<AdminAnswer>>>;
+export type AdminRoutes = Readonly<
+  Record<`${'GET' | 'POST'} /${string}`, (request: AdminRequest) => AdminAnswer | Promise<AdminAnswer>>
+>;
 
 const MAX_BODY_BYTES = 64 * 1024;
 
@@ -39,7 +41,10 @@ export class AdminSocket implements Component {
     this.#server = createServer({ requestTimeout: 10_000, headersTimeout: 5000 }, (request, response) => {
       this.#serve(request, response).catch((error: unknown) => {
         const message = error instanceof Error ? error.message : String(error);
-        send(response, { status: isMeshError(error) ? 400 : 500, body: { error: message, ...(isMeshError(error) && { code: error.code, hint: error.hint }) } });
+        send(response, {
+          status: isMeshError(error) ? 400 : 500,
+          body: { error: message, ...(isMeshError(error) && { code: error.code, hint: error.hint }) },
+        });
       });
     });
   }
@@ -69,7 +74,10 @@ export class AdminSocket implements Component {
     if (route === undefined || (request.method !== 'GET' && request.method !== 'POST')) {
       const known = Object.keys(this.#routes).filter((name) => name.endsWith(` ${pathname}`));
       const status = known.length > 0 ? 405 : 404;
-      send(response, { status, body: { error: `there is no ${request.method} ${pathname}`, routes: Object.keys(this.#routes) } });
+      send(response, {
+        status,
+        body: { error: `there is no ${request.method} ${pathname}`, routes: Object.keys(this.#routes) },
+      });
       return;
     }
     send(response, await route({ query: searchParams, body: await readBody(request) }));
@@ -95,9 +103,7 @@ export async function clearStaleSocket(path: string): Promise<void> {
       hint: 'stop it, or choose another path',
     });
   }
-  await unlink(path).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'ENOENT') throw error;
-  });
+  await rm(path, { force: true });
 }
 
 async function readBody(request: IncomingMessage): Promise<unknown> {
@@ -105,7 +111,8 @@ async function readBody(request: IncomingMessage): Promise<unknown> {
   let bytes = 0;
   for await (const chunk of request as AsyncIterable<Buffer>) {
     bytes += chunk.length;
-    if (bytes > MAX_BODY_BYTES) throw new MeshError('ADMIN_REFUSED', `a request body has at most ${MAX_BODY_BYTES} bytes`);
+    if (bytes > MAX_BODY_BYTES)
+      throw new MeshError('ADMIN_REFUSED', `a request body has at most ${MAX_BODY_BYTES} bytes`);
     chunks.push(chunk);
   }
   if (bytes === 0) return undefined;

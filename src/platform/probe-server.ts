@@ -21,10 +21,13 @@ export class ProbeServer implements Component {
 
   constructor(options: ProbeServerOptions) {
     this.#options = options;
-    this.#server = createServer({ requestTimeout: 5000, headersTimeout: 5000, maxHeaderSize: 8192 }, (request, response) => {
-      if (request.method !== 'GET' && request.method !== 'HEAD') answer(response, 405, 'only GET and HEAD');
-      else void this.#serve(request.url ?? '/', response);
-    });
+    this.#server = createServer(
+      { requestTimeout: 5000, headersTimeout: 5000, maxHeaderSize: 8192 },
+      (request, response) => {
+        if (request.method !== 'GET' && request.method !== 'HEAD') answer(response, 405, 'only GET and HEAD');
+        else void this.#serve(request.url ?? '/', response);
+      },
+    );
     this.#server.maxConnections = 64;
   }
 

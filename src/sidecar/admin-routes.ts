@@ -12,7 +12,14 @@ import type { Generation } from './identity/generation.ts';
 import type { MeasurementResult } from './measure/measurer.ts';
 import type { PromptMemory } from './measure/prompt-memory.ts';
 import type { SessionRegistry } from './session/session-registry.ts';
-import type { SidecarAddresses } from './sidecar.ts';
+
+/** Where a sidecar listens, as bound. */
+export interface SidecarAddresses {
+  readonly inbound: string;
+  readonly metrics: string;
+  readonly admin: string;
+  readonly peers: readonly { readonly agent: SpiffeId; readonly listen: string }[];
+}
 
 export interface AdminDeps {
   readonly self: SpiffeId;
@@ -67,7 +74,12 @@ export function adminRoutes(deps: AdminDeps): AdminRoutes {
 
 function status(deps: AdminDeps): object {
   const { clock, readiness, self, version } = deps;
-  const [state, generation, measured, { rejection, baseline }] = [deps.state(), deps.generation(), deps.measurement(), deps.standing()];
+  const [state, generation, measured, { rejection, baseline }] = [
+    deps.state(),
+    deps.generation(),
+    deps.measurement(),
+    deps.standing(),
+  ];
   return {
     agent: self,
     version,

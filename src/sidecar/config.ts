@@ -53,11 +53,14 @@ const count = (byDefault: number, text: string) =>
 
 const path = (text: string) => v.pipe(v.string(), v.minLength(1), v.maxLength(4096), v.description(text));
 
-const agentName = (text: string) => v.pipe(v.string(), v.regex(/^[A-Za-z0-9._:/-]{1,2048}$/, 'expected an agent name or SPIFFE ID'), v.description(text));
+const agentName = (text: string) =>
+  v.pipe(v.string(), v.regex(/^[A-Za-z0-9._:/-]{1,2048}$/, 'expected an agent name or SPIFFE ID'), v.description(text));
 
 const peer = v.strictObject({
   agent: agentName('The peer: its name in this trust domain, or a whole SPIFFE ID.'),
-  listen: localAddress('Where our agent calls this peer: unix:/path or a loopback host:port (port 0: the system chooses).'),
+  listen: localAddress(
+    'Where our agent calls this peer: unix:/path or a loopback host:port (port 0: the system chooses).',
+  ),
   address: v.optional(hostPort("The peer's inbound address. Default: what the authority knows of its instances.")),
 });
 
@@ -66,44 +69,84 @@ const MINUTE = 60 * SECOND;
 
 /** The configuration of `ait sidecar`; keys in the file are exactly these. Anything else in the file is an error. */
 export const sidecarConfigSchema = v.strictObject({
-  state_dir: path("Where the sidecar keeps its last good state and its admin socket; made with mode 0700 if missing."),
+  state_dir: path('Where the sidecar keeps its last good state and its admin socket; made with mode 0700 if missing.'),
   authority: v.strictObject({
     join_credential: path('The file that `ait agent credential` wrote. Only the sidecar may be able to read it.'),
     address: v.optional(hostPort("The authority's gRPC address. Default: the one in the join credential.")),
   }),
   inbound: v.optional(
     v.strictObject({
-      listen: v.optional(hostPort('Where other sidecars come in. Default 0.0.0.0:17443; port 0: the system chooses.'), '0.0.0.0:17443'),
+      listen: v.optional(
+        hostPort('Where other sidecars come in. Default 0.0.0.0:17443; port 0: the system chooses.'),
+        '0.0.0.0:17443',
+      ),
       advertise: v.optional(
-        hostPort('The address at which this very instance is reached, never a balancer. Default: the bound address, if it is not a wildcard.'),
+        hostPort(
+          'The address at which this very instance is reached, never a balancer. Default: the bound address, if it is not a wildcard.',
+        ),
       ),
     }),
     {},
   ),
   app: v.optional(
-    v.strictObject({ address: localAddress('Where our agent listens. Leave `app` out for an agent that takes no calls.') }),
+    v.strictObject({
+      address: localAddress('Where our agent listens. Leave `app` out for an agent that takes no calls.'),
+    }),
   ),
-  peers: v.optional(v.pipe(v.array(peer), v.maxLength(1000), v.description('One entry for each agent that ours calls.')), []),
+  peers: v.optional(
+    v.pipe(v.array(peer), v.maxLength(1000), v.description('One entry for each agent that ours calls.')),
+    [],
+  ),
   socket_mode: v.optional(
-    v.pipe(v.string(), v.regex(/^0[0-7]{3}$/, 'expected an octal mode such as 0660'), v.description('Mode of the unix sockets under `peers`. Default 0660.')),
+    v.pipe(
+      v.string(),
+      v.regex(/^0[0-7]{3}$/, 'expected an octal mode such as 0660'),
+      v.description('Mode of the unix sockets under `peers`. Default 0660.'),
+    ),
     '0660',
   ),
   measure: measureSection,
-  admin: v.optional(v.strictObject({ socket: v.optional(path('The admin socket, mode 0600. Default <state_dir>/admin.sock.')) }), {}),
+  admin: v.optional(
+    v.strictObject({ socket: v.optional(path('The admin socket, mode 0600. Default <state_dir>/admin.sock.')) }),
+    {},
+  ),
   metrics: v.optional(
     v.strictObject({
-      listen: v.optional(hostPort('Metrics and probes, nothing else. Default 0.0.0.0:17090; port 0: the system chooses.'), '0.0.0.0:17090'),
+      listen: v.optional(
+        hostPort('Metrics and probes, nothing else. Default 0.0.0.0:17090; port 0: the system chooses.'),
+        '0.0.0.0:17090',
+      ),
     }),
     {},
   ),
   timing: v.optional(
     v.strictObject({
       handshake_timeout: duration('3s', { atLeastMs: 100, atMostMs: MINUTE }, 'For a TLS handshake.'),
-      exchange_timeout: duration('5s', { atLeastMs: 100, atMostMs: MINUTE }, 'From the first byte of an exchange to its verdict.'),
-      heartbeat: duration('5s', { atLeastMs: 100, atMostMs: MINUTE }, 'Mean time between two proofs of a live session.'),
-      lost_after: duration('15s', { atLeastMs: 300, atMostMs: 10 * MINUTE }, 'Silence after which a peer counts as lost.'),
-      idle_after: duration('10m', { atLeastMs: SECOND, atMostMs: 24 * 60 * MINUTE }, 'A dialled session without connections is closed after this long.'),
-      drain: duration('10s', { atLeastMs: 0, atMostMs: 60 * MINUTE }, 'How long open connections may go on after SIGTERM.'),
+      exchange_timeout: duration(
+        '5s',
+        { atLeastMs: 100, atMostMs: MINUTE },
+        'From the first byte of an exchange to its verdict.',
+      ),
+      heartbeat: duration(
+        '5s',
+        { atLeastMs: 100, atMostMs: MINUTE },
+        'Mean time between two proofs of a live session.',
+      ),
+      lost_after: duration(
+        '15s',
+        { atLeastMs: 300, atMostMs: 10 * MINUTE },
+        'Silence after which a peer counts as lost.',
+      ),
+      idle_after: duration(
+        '10m',
+        { atLeastMs: SECOND, atMostMs: 24 * 60 * MINUTE },
+        'A dialled session without connections is closed after this long.',
+      ),
+      drain: duration(
+        '10s',
+        { atLeastMs: 0, atMostMs: 60 * MINUTE },
+        'How long open connections may go on after SIGTERM.',
+      ),
     }),
     {},
   ),

@@ -130,5 +130,7 @@ function own(cause: Rejection): Rejection {
 }
 
 function sameCause(a: Rejection | undefined, b: Rejection | undefined): boolean {
-  return a?.code === b?.code && a?.detail === b?.detail && JSON.stringify(a?.differences) === JSON.stringify(b?.differences);
+  return (
+    a?.code === b?.code && a?.detail === b?.detail && JSON.stringify(a?.differences) === JSON.stringify(b?.differences)
+  );
 }

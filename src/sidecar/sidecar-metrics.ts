@@ -127,7 +127,7 @@ export function createSidecarMetrics(registry: MetricsRegistry) {
     }),
     clockSkew: registry.gauge({
       name: 'peer_clock_skew_seconds',
-      help: 'The peer\'s clock minus ours, at its last proof. For information; nothing is decided by it.',
+      help: "The peer's clock minus ours, at its last proof. For information; nothing is decided by it.",
       labels: { peer },
       idleAfterMs: IDLE_AFTER_MS,
     }),

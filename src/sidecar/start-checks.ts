@@ -35,7 +35,8 @@ export async function warnOfWeakSeparation(config: SidecarConfig, folder: string
     logger.warn('join_credential_exposed', {
       path,
       mode: `0${(mode & 0o777).toString(8)}`,
-      action: 'an agent that can read it can claim to be itself with any prompt: chmod 0600, owned by the sidecar alone',
+      action:
+        'an agent that can read it can claim to be itself with any prompt: chmod 0600, owned by the sidecar alone',
     });
   }
   const uid = process.getuid?.();

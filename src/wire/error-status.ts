@@ -39,7 +39,7 @@ const RPC_TYPES = {
     },
   },
 };
-const definition = fromJSON(RPC_TYPES as Parameters<typeof fromJSON>[0]);
+const definition = fromJSON(RPC_TYPES);
 const rpcStatus = definition['google.rpc.Status'] as MessageTypeDefinition<object, RpcStatus>;
 const errorInfo = definition['google.rpc.ErrorInfo'] as MessageTypeDefinition<object, ErrorInfo>;
 

@@ -1,5 +1,5 @@
 import { fromJSON } from '@grpc/proto-loader';
-import { loadPackageDefinition, type GrpcObject } from '@grpc/grpc-js';
+import { loadPackageDefinition } from '@grpc/grpc-js';
 import descriptor from './generated/descriptor.json' with { type: 'json' };
 import type { ProtoGrpcType as AuthorityTypes } from './generated/authority.ts';
 import type { ProtoGrpcType as DataTypes } from './generated/data.ts';
@@ -18,7 +18,7 @@ const definition = fromJSON(descriptor as Parameters<typeof fromJSON>[0], {
   oneofs: true,
 });
 
-const { v1 } = (loadPackageDefinition(definition) as GrpcObject as unknown as AuthorityTypes & ExchangeTypes).ait;
+const { v1 } = (loadPackageDefinition(definition) as unknown as AuthorityTypes & ExchangeTypes).ait;
 
 export const AgentIdentityExchangeClient = v1.AgentIdentityExchange;
 export const JoinClient = v1.JoinService;
@@ -38,7 +38,7 @@ interface Codec<Input, Output> {
   decode(bytes: Buffer): Output;
 }
 
-const dataTypes = (loadPackageDefinition(definition) as GrpcObject as unknown as DataTypes).ait.v1;
+const dataTypes = (loadPackageDefinition(definition) as unknown as DataTypes).ait.v1;
 export const dataOpenCodec = codecOf<DataOpen, DataOpen__Output>(dataTypes.DataOpen);
 export const dataAnswerCodec = codecOf<DataAnswer, DataAnswer__Output>(dataTypes.DataAnswer);
 

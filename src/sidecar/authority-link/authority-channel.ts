@@ -28,7 +28,10 @@ export class AuthorityError extends Error {
   /** Whether asking again may help. */
   readonly transient: boolean;
 
-  constructor(message: string, options: { reason?: string | undefined; refused?: Rejection | undefined; transient: boolean; cause?: unknown }) {
+  constructor(
+    message: string,
+    options: { reason?: string | undefined; refused?: Rejection | undefined; transient: boolean; cause?: unknown },
+  ) {
     super(message, { cause: options.cause });
     this.reason = options.reason;
     this.refused = options.refused;
@@ -78,7 +81,10 @@ export class AuthorityChannel {
         if (spiffeId !== options.expected) {
           connection.socket.destroy();
           throw new ConnectionRefused(
-            rejection('UNEXPECTED_PEER', `expected ${options.expected} at ${options.address}, but ${spiffeId} answered`),
+            rejection(
+              'UNEXPECTED_PEER',
+              `expected ${options.expected} at ${options.address}, but ${spiffeId} answered`,
+            ),
           );
         }
         connection.socket.once('close', () => this.close());
@@ -100,7 +106,9 @@ export class AuthorityChannel {
   }
 
   /** A unary call as a promise. @throws AuthorityError */
-  ask<Response>(call: (callback: (error: ServiceError | null, response?: Response) => void) => ClientUnaryCall): Promise<Response> {
+  ask<Response>(
+    call: (callback: (error: ServiceError | null, response?: Response) => void) => ClientUnaryCall,
+  ): Promise<Response> {
     return new Promise((resolve, reject) => {
       // A gRPC deadline is a time of the wall clock, which may step; this is a duration.
       const timer = setTimeout(() => pending.cancel(), CALL_TIMEOUT_MS);
@@ -117,7 +125,11 @@ export class AuthorityChannel {
   explain(error: ServiceError): AuthorityError {
     if (this.#refused !== undefined) {
       const { code, detail } = this.#refused;
-      return new AuthorityError(`${code}: ${detail}`, { refused: this.#refused, transient: code !== 'UNEXPECTED_PEER', cause: error });
+      return new AuthorityError(`${code}: ${detail}`, {
+        refused: this.#refused,
+        transient: code !== 'UNEXPECTED_PEER',
+        cause: error,
+      });
     }
     const reason = reasonOf(error);
     return new AuthorityError(error.details === '' ? error.message : error.details, {

@@ -56,7 +56,9 @@ export async function joinMesh({ credential, address, clock, handshakeTimeoutMs 
     const bundle = parseTrustBundle(answer.trustBundle, trustDomain);
     const svid = readSvid(readX509(answer.certificateDer));
     if (svid.spiffeId !== agent) {
-      throw new AuthorityError(`the authority issued ${svid.spiffeId}, the join credential is for ${agent}`, { transient: false });
+      throw new AuthorityError(`the authority issued ${svid.spiffeId}, the join credential is for ${agent}`, {
+        transient: false,
+      });
     }
     return { instanceId: answer.instanceId, keyPair, certificateDer: answer.certificateDer, bundle };
   } finally {
@@ -65,7 +67,11 @@ export async function joinMesh({ credential, address, clock, handshakeTimeoutMs 
 }
 
 /** Looks at the server's chain over a connection that trusts nobody and carries nothing. */
-async function fetchPinnedRoot(options: { address: string; pin: string; handshakeTimeoutMs: number }): Promise<Uint8Array> {
+async function fetchPinnedRoot(options: {
+  address: string;
+  pin: string;
+  handshakeTimeoutMs: number;
+}): Promise<Uint8Array> {
   const { address, pin, handshakeTimeoutMs } = options;
   const raw = await openTcp(address, handshakeTimeoutMs).catch((error: unknown) => {
     const detail = error instanceof ConnectionRefused ? error.rejection.detail : String(error);
@@ -73,11 +79,19 @@ async function fetchPinnedRoot(options: { address: string; pin: string; handshak
   });
   return new Promise((resolve, reject) => {
     const socket = tlsConnect({ ...rootProbeTlsOptions({ alpn: [CONTROL_ALPN] }), socket: raw });
-    const timer = setTimeout(() => fail(new Error(`no TLS handshake within ${handshakeTimeoutMs} ms`)), handshakeTimeoutMs);
+    const timer = setTimeout(
+      () => fail(new Error(`no TLS handshake within ${handshakeTimeoutMs} ms`)),
+      handshakeTimeoutMs,
+    );
     const fail = (error: Error) => {
       clearTimeout(timer);
       socket.destroy();
-      reject(new AuthorityError(`${address} does not answer like an authority: ${error.message}`, { transient: true, cause: error }));
+      reject(
+        new AuthorityError(`${address} does not answer like an authority: ${error.message}`, {
+          transient: true,
+          cause: error,
+        }),
+      );
     };
     socket.once('error', fail);
     socket.once('secureConnect', () => {
@@ -89,9 +103,12 @@ async function fetchPinnedRoot(options: { address: string; pin: string; handshak
       if (root !== undefined) resolve(root);
       else {
         reject(
-          new AuthorityError(`${address} is not the authority that the join credential was made by: its root is another one`, {
-            transient: false,
-          }),
+          new AuthorityError(
+            `${address} is not the authority that the join credential was made by: its root is another one`,
+            {
+              transient: false,
+            },
+          ),
         );
       }
     });
@@ -100,7 +117,11 @@ async function fetchPinnedRoot(options: { address: string; pin: string; handshak
 
 function chainOf(leaf: DetailedPeerCertificate): Uint8Array[] {
   const chain: Uint8Array[] = [];
-  for (let next: DetailedPeerCertificate | undefined = leaf; next?.raw !== undefined && chain.length < 8; next = next.issuerCertificate) {
+  for (
+    let next: DetailedPeerCertificate | undefined = leaf;
+    next?.raw !== undefined && chain.length < 8;
+    next = next.issuerCertificate
+  ) {
     chain.push(next.raw);
     if (next.issuerCertificate === next) break;
   }

@@ -65,15 +65,23 @@ export class DataAcceptor {
     }
     const session = registry.find(open.sessionId);
     if (session === undefined || session.role !== 'acceptor') {
-      return rejection('DATA_SESSION_UNKNOWN', `no session ${open.sessionId} here that the caller may open connections of`);
+      return rejection(
+        'DATA_SESSION_UNKNOWN',
+        `no session ${open.sessionId} here that the caller may open connections of`,
+      );
     }
     if (session.certificate.thumbprint !== peer.identity.thumbprint) {
-      return rejection('DATA_SESSION_FOREIGN', `session ${session.id} is not of ${peer.identity.spiffeId} with this certificate`);
+      return rejection(
+        'DATA_SESSION_FOREIGN',
+        `session ${session.id} is not of ${peer.identity.spiffeId} with this certificate`,
+      );
     }
     if (session.state === 'proving' && !(await this.#park(session))) {
       return rejection('DATA_SESSION_UNKNOWN', `session ${open.sessionId} was not accepted in time`);
     }
-    return session.state === 'live' ? session : rejection('DATA_SESSION_UNKNOWN', `session ${open.sessionId} has ended`);
+    return session.state === 'live'
+      ? session
+      : rejection('DATA_SESSION_UNKNOWN', `session ${open.sessionId} has ended`);
   }
 
   /** Waits, without reading, for the verdict. */
@@ -155,7 +163,11 @@ function decodeOpen(message: Buffer): Open | undefined {
   try {
     const { sessionId, instanceId, correlationId } = dataOpenCodec.decode(message);
     if (sessionId.length !== 16) return undefined;
-    return { sessionId: sessionId.toString('hex'), instanceId: instanceId.slice(0, 64), correlationId: safeCorrelationId(correlationId) ?? '' };
+    return {
+      sessionId: sessionId.toString('hex'),
+      instanceId: instanceId.slice(0, 64),
+      correlationId: safeCorrelationId(correlationId) ?? '',
+    };
   } catch {
     // Not a DataOpen: the caller refuses it by that name.
     return undefined;

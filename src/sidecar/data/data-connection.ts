@@ -54,7 +54,9 @@ export class DataConnection implements SessionConnection {
     metrics.connections.add({ direction }, -1);
     registry.release(session, this);
     const byUs = this.#reset || session.state === 'ended';
-    metrics.connectionsClosed.add({ reason: byUs ? closeReasonOf(session.cause) : outcome === 'finished' ? 'finished' : 'error' });
+    metrics.connectionsClosed.add({
+      reason: byUs ? closeReasonOf(session.cause) : outcome === 'finished' ? 'finished' : 'error',
+    });
   }
 }
 

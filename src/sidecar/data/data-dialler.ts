@@ -20,8 +20,7 @@ export interface DataDiallerDeps {
 }
 
 export type DataDialResult =
-  | { readonly ok: true; readonly connection: DataConnection }
-  | { readonly ok: false; readonly cause: Rejection };
+  { readonly ok: true; readonly connection: DataConnection } | { readonly ok: false; readonly cause: Rejection };
 
 /** Opens a data connection of a live session for one socket of the agent. Never rejects. */
 export async function dialData(dialled: DialledSession, agent: Socket, deps: DataDiallerDeps): Promise<DataDialResult> {
@@ -42,22 +41,34 @@ export async function dialData(dialled: DialledSession, agent: Socket, deps: Dat
   };
   // The very instance of the session, with the very certificate that was admitted.
   if (peer.identity.thumbprint !== session.certificate.thumbprint) {
-    return refuse(rejection('UNEXPECTED_PEER', `${peer.identity.spiffeId} answered with another certificate than the session's`));
+    return refuse(
+      rejection('UNEXPECTED_PEER', `${peer.identity.spiffeId} answered with another certificate than the session's`),
+    );
   }
-  if (!deps.registry.own(session, connection)) return refuse(rejection('DATA_SESSION_UNKNOWN', 'the session has just ended'));
+  if (!deps.registry.own(session, connection))
+    return refuse(rejection('DATA_SESSION_UNKNOWN', 'the session has just ended'));
 
-  const open = { sessionId: Buffer.from(session.id ?? '', 'hex'), instanceId: session.peerInstance ?? '', correlationId: session.correlationId };
+  const open = {
+    sessionId: Buffer.from(session.id ?? '', 'hex'),
+    instanceId: session.peerInstance ?? '',
+    correlationId: session.correlationId,
+  };
   socket.write(framePreface(dataOpenCodec.encode(open)));
   const answer = await readPreface(socket, deps.answerTimeoutMs);
   if (!answer.ok) return refuse(rejection('DATA_PREFACE_INVALID', answer.detail));
   const refusal = decodeAnswer(answer.message);
   if (refusal !== undefined) return refuse(refusal);
-  if (session.state !== 'live' || !connection.usable) return refuse(rejection('DATA_SESSION_UNKNOWN', 'the session has just ended'));
+  if (session.state !== 'live' || !connection.usable)
+    return refuse(rejection('DATA_SESSION_UNKNOWN', 'the session has just ended'));
   return { ok: true, connection };
 }
 
-async function secure({ session, ours, dataAddress }: DialledSession, deps: DataDiallerDeps): Promise<SecuredConnection> {
-  if (dataAddress === '') throw new ConnectionRefused(rejection('PEER_ADDRESS_UNKNOWN', `${session.peer} takes no data connections`));
+async function secure(
+  { session, ours, dataAddress }: DialledSession,
+  deps: DataDiallerDeps,
+): Promise<SecuredConnection> {
+  if (dataAddress === '')
+    throw new ConnectionRefused(rejection('PEER_ADDRESS_UNKNOWN', `${session.peer} takes no data connections`));
   const raw = await openTcp(dataAddress, deps.handshakeTimeoutMs);
   return secureOutbound({
     raw,

@@ -4,7 +4,8 @@ import type { TLSSocket } from 'node:tls';
 export const MAX_PREFACE_BYTES = 1024;
 const LENGTH_BYTES = 2;
 
-export type PrefaceRead = { readonly ok: true; readonly message: Buffer } | { readonly ok: false; readonly detail: string };
+export type PrefaceRead =
+  { readonly ok: true; readonly message: Buffer } | { readonly ok: false; readonly detail: string };
 
 /** A message behind its length as an unsigned 16-bit big-endian number (`proto/ait/v1/data.proto`). */
 export function framePreface(message: Uint8Array): Buffer {
@@ -42,7 +43,10 @@ export function readPreface(socket: TLSSocket, timeoutMs: number): Promise<Prefa
       const message = socket.read(wanted) as Buffer | null;
       if (message !== null) finish({ ok: true, message });
     };
-    const timer = setTimeout(() => finish({ ok: false, detail: `no complete preface within ${timeoutMs} ms` }), timeoutMs);
+    const timer = setTimeout(
+      () => finish({ ok: false, detail: `no complete preface within ${timeoutMs} ms` }),
+      timeoutMs,
+    );
     socket.on('readable', onReadable);
     socket.once('end', onEnd);
     socket.once('close', onEnd);

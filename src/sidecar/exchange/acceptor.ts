@@ -58,11 +58,17 @@ interface Conversation {
 }
 
 /** Hello → our Hello and Proof → Proof and Accept → admission → our Accept. */
-async function converse({ session, stream, peer, hello }: Conversation, deps: ExchangeDeps): Promise<Rejection | undefined> {
+async function converse(
+  { session, stream, peer, hello }: Conversation,
+  deps: ExchangeDeps,
+): Promise<Rejection | undefined> {
   const { registry, random, clock, ports } = deps;
   const version = PROTOCOL_VERSIONS.find((ours) => hello.versions.includes(ours));
   if (version === undefined) {
-    return rejection('PROTOCOL_VERSION_UNSUPPORTED', `the peer speaks ${hello.versions.slice(0, 16).join(', ') || 'nothing'}`);
+    return rejection(
+      'PROTOCOL_VERSION_UNSUPPORTED',
+      `the peer speaks ${hello.versions.slice(0, 16).join(', ') || 'nothing'}`,
+    );
   }
   const badNonce = checkNonce(hello.nonce, NONCE_BYTES);
   if (badNonce !== undefined) return badNonce;

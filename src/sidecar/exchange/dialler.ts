@@ -1,4 +1,4 @@
-import { Client, type ClientDuplexStream } from '@grpc/grpc-js';
+import type { Client, ClientDuplexStream } from '@grpc/grpc-js';
 import { admit, type Candidate } from '../../domain/admission.ts';
 import type { SpiffeId } from '../../domain/agent-id.ts';
 import { rejection, type Rejection } from '../../domain/rejection.ts';
@@ -50,7 +50,14 @@ export async function dialExchange(target: DialTarget, deps: DialDeps): Promise<
   const refuse = (cause: Rejection): DialResult => {
     const { peer, address } = target;
     const { decisions } = deps;
-    decisions.refused({ correlationId, subject: peer, direction: 'outbound', remoteAddress: address, cause, exchange: true });
+    decisions.refused({
+      correlationId,
+      subject: peer,
+      direction: 'outbound',
+      remoteAddress: address,
+      cause,
+      exchange: true,
+    });
     return { ok: false, cause };
   };
 
@@ -87,7 +94,10 @@ interface Conversation {
 }
 
 /** Our Hello → their Hello and Proof → admission → our Proof and Accept → their Accept. */
-async function converse({ session, stream, connection, ours, target }: Conversation, deps: DialDeps): Promise<DialResult> {
+async function converse(
+  { session, stream, connection, ours, target }: Conversation,
+  deps: DialDeps,
+): Promise<DialResult> {
   const { registry, random, clock, ports } = deps;
   const { identity } = connection.peer;
   // Whom did we dial? Before our token is shown to anybody.
@@ -185,7 +195,10 @@ function openControl(target: DialTarget, ours: PresentedIdentity, deps: DialDeps
     });
     const call = client.Exchange();
     const timer = setTimeout(() => {
-      finish({ ok: false, cause: rejection('PEER_UNREACHABLE', `${target.address}: no connection within ${timing.exchangeTimeoutMs} ms`) });
+      finish({
+        ok: false,
+        cause: rejection('PEER_UNREACHABLE', `${target.address}: no connection within ${timing.exchangeTimeoutMs} ms`),
+      });
     }, timing.exchangeTimeoutMs);
     const finish = (result: Opened) => {
       clearTimeout(timer);

@@ -61,7 +61,8 @@ export interface LiveExchange {
 }
 
 /** What an exchange came to: a live session, or the cause that is on record. */
-export type ExchangeResult = { readonly ok: true; readonly session: Session } | { readonly ok: false; readonly cause: Rejection };
+export type ExchangeResult =
+  { readonly ok: true; readonly session: Session } | { readonly ok: false; readonly cause: Rejection };
 
 /** The message that must come next, or why it did not. */
 export type Expected<K extends keyof IncomingMessage> =
@@ -80,11 +81,14 @@ export async function expectMessage<K extends 'hello' | 'proof' | 'accept'>(
   }
   const value = message[kind];
   if (message.message === kind && value !== null && value !== undefined) {
-    return { ok: true, value: value as NonNullable<IncomingMessage[K]> };
+    return { ok: true, value };
   }
   const ending = message.reject ?? message.goodbye;
   if (ending !== null && ending !== undefined) return { ok: false, cause: refusedBy(ending, 'PEER_REFUSED') };
-  return { ok: false, cause: rejection('PROTOCOL_ERROR', `expected ${kind}, got ${message.message ?? 'an empty message'}`) };
+  return {
+    ok: false,
+    cause: rejection('PROTOCOL_ERROR', `expected ${kind}, got ${message.message ?? 'an empty message'}`),
+  };
 }
 
 export function refusedBy(ending: Parameters<typeof fromEnding>[0], code: 'PEER_REFUSED' | 'PEER_ENDED'): Rejection {
@@ -94,7 +98,9 @@ export function refusedBy(ending: Parameters<typeof fromEnding>[0], code: 'PEER_
 
 /** A nonce of the right size, or why not. */
 export function checkNonce(nonce: Uint8Array, bytes: number): Rejection | undefined {
-  return nonce.length === bytes ? undefined : rejection('PROTOCOL_ERROR', `a nonce of ${nonce.length} bytes, not ${bytes}`);
+  return nonce.length === bytes
+    ? undefined
+    : rejection('PROTOCOL_ERROR', `a nonce of ${nonce.length} bytes, not ${bytes}`);
 }
 
 /** Ends the session for taking too long, unless it is settled by then. */

@@ -170,7 +170,10 @@ class Beating {
     const proof = checker.check(jws, this.#peerToken);
     if (!proof.ok) return rejection('PROOF_INVALID', proof.detail);
     session.heardAt = clock.monotonic();
-    metrics.clockSkew.set({ peer: decisions.peerLabel(session.peer) }, proof.claims.iat - Math.floor(clock.now() / 1000));
+    metrics.clockSkew.set(
+      { peer: decisions.peerLabel(session.peer) },
+      proof.claims.iat - Math.floor(clock.now() / 1000),
+    );
     return registry.reconsider(session, { measurement: proof.claims.measurement });
   }
 

@@ -152,7 +152,12 @@ export class Generation implements PresentedIdentity {
       if (this.#disposed) return;
       // The measurement may have moved on while we asked.
       if (retryMs === undefined && !this.caughtUp) this.#ask();
-      else this.#cancelTimer = after({ delayMs: retryMs ?? this.#untilRenewal(), run: () => this.#ask(), keepAlive: false });
+      else
+        this.#cancelTimer = after({
+          delayMs: retryMs ?? this.#untilRenewal(),
+          run: () => this.#ask(),
+          keepAlive: false,
+        });
     });
   }
 
@@ -163,7 +168,9 @@ export class Generation implements PresentedIdentity {
       const compact = await this.#issue(measurement);
       const token = await trust.verifier.verify({ compact });
       if (!isVerifiedToken(token)) {
-        throw new AuthorityError(`the authority issued a token that does not verify: ${token.code}: ${token.detail}`, { transient: true });
+        throw new AuthorityError(`the authority issued a token that does not verify: ${token.code}: ${token.detail}`, {
+          transient: true,
+        });
       }
       this.#token = token;
       this.#compact = compact;

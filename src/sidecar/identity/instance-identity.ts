@@ -62,7 +62,7 @@ export class InstanceIdentity implements IdentitySource {
 
   /** Whoever waits to show us looks again: standing, token or measurement has changed. */
   wake(): void {
-    for (const look of [...this.#waiting]) look();
+    for (const look of this.#waiting) look();
   }
 
   trustChanged(): void {
@@ -82,7 +82,10 @@ export class InstanceIdentity implements IdentitySource {
         signal.removeEventListener('abort', giveUp);
         resolve(result);
       };
-      const giveUp = () => finish(this.#deps.ownRejection() ?? rejection('AIT_MISSING', 'no token for the present measurement came in time'));
+      const giveUp = () =>
+        finish(
+          this.#deps.ownRejection() ?? rejection('AIT_MISSING', 'no token for the present measurement came in time'),
+        );
       this.#waiting.add(look);
       signal.addEventListener('abort', giveUp);
       look();
@@ -107,7 +110,11 @@ export class InstanceIdentity implements IdentitySource {
     const life = notAfter - notBefore;
     const share = RENEW_AT + RENEW_SPREAD * (2 * random.uniform() - 1);
     const delayMs = retry ? life * RETRY_SHARE : notBefore + life * share - clock.now();
-    this.#cancelRenewal = after({ delayMs: Math.max(MIN_DELAY_MS, delayMs), run: () => void this.#renew(), keepAlive: false });
+    this.#cancelRenewal = after({
+      delayMs: Math.max(MIN_DELAY_MS, delayMs),
+      run: () => void this.#renew(),
+      keepAlive: false,
+    });
   }
 
   async #renew(): Promise<void> {

@@ -22,7 +22,8 @@ export class TrustStore {
   #roots: TrustedRoots = new Map();
   #onChange: (() => void) | undefined;
   readonly verifier: AitVerifier = createAitVerifier({
-    keyFor: (issuer, keyId) => this.#byDomain.get(issuer.replace(/^spiffe:\/\//, '') as TrustDomain)?.aitKeys.get(keyId),
+    keyFor: (issuer, keyId) =>
+      this.#byDomain.get(issuer.replace(/^spiffe:\/\//, '') as TrustDomain)?.aitKeys.get(keyId),
   });
 
   /** @returns whether anything changed; every verified token is forgotten then. */
@@ -61,7 +62,8 @@ export class TrustStore {
     const digest = trustBundleDigest(bundle);
     const known = this.#byDomain.get(bundle.trustDomain);
     if (known?.digest === digest) return known;
-    const keys = (published: readonly PublishedKey[]) => new Map(published.map(({ kid, jwk }) => [kid, importJwk(jwk)]));
+    const keys = (published: readonly PublishedKey[]) =>
+      new Map(published.map(({ kid, jwk }) => [kid, importJwk(jwk)]));
     return {
       digest,
       rootPems: bundle.roots,

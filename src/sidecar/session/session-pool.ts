@@ -29,7 +29,8 @@ interface PeerEntry {
   lastCause: Rejection | undefined;
 }
 
-export type PooledSession = { readonly ok: true; readonly dialled: DialledSession } | { readonly ok: false; readonly cause: Rejection };
+export type PooledSession =
+  { readonly ok: true; readonly dialled: DialledSession } | { readonly ok: false; readonly cause: Rejection };
 
 /**
  * Sessions to peers, dialled when they are needed and shared by all connections to one peer. A peer that refused us is
@@ -78,13 +79,17 @@ export class SessionPool {
 
   async #dial(peer: SpiffeId, entry: PeerEntry): Promise<DialResult> {
     const addresses = this.#deps.addressesOf(peer);
-    const [only] = addresses;
     let result: DialResult = {
       ok: false,
       cause: rejection('PEER_ADDRESS_UNKNOWN', `no address of ${peer} is configured, and the authority knows none`),
     };
-    for (let attempt = 0; only !== undefined && attempt < DIALS_PER_ATTEMPT; attempt += 1) {
-      result = await this.#deps.dial({ peer, address: addresses[attempt % addresses.length] ?? only });
+    // Round and round: behind one address there may be many instances.
+    const tries =
+      addresses.length === 0
+        ? []
+        : Array.from({ length: DIALS_PER_ATTEMPT }, (_, n) => addresses[n % addresses.length]);
+    for (const address of tries.filter((candidate) => candidate !== undefined)) {
+      result = await this.#deps.dial({ peer, address });
       if (result.ok || result.cause.self === true || SAME_FOR_ALL.has(result.cause.code)) break;
     }
     if (result.ok) {

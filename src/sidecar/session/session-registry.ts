@@ -1,6 +1,6 @@
 import { reconsider, type AdmissionPorts, type PeerPermit, type StandingChange } from '../../domain/admission.ts';
 import type { SpiffeId } from '../../domain/agent-id.ts';
-import { REJECTIONS, rejection, type Rejection, type RejectionCode } from '../../domain/rejection.ts';
+import { REJECTIONS, type Rejection, type RejectionCode } from '../../domain/rejection.ts';
 import type { Clock } from '../../platform/clock.ts';
 import type { DecisionLog } from '../decision-log.ts';
 import type { Session, SessionConnection } from './session.ts';
@@ -193,9 +193,4 @@ export class SessionRegistry {
     this.#waiting.delete(session);
     for (const callback of callbacks ?? []) callback();
   }
-}
-
-/** The cause for sessions that end because we are going away. */
-export function drainingRejection(): Rejection {
-  return rejection('PEER_DRAINING', 'this sidecar is shutting down');
 }

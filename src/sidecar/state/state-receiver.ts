@@ -64,8 +64,8 @@ export class StateReceiver {
   async restore(): Promise<void> {
     const { stateDir, logger } = this.#deps;
     const path = join(stateDir, FILE);
-    const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT') return undefined;
+    const text = await readFile(path, 'utf8').catch((error: unknown) => {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
       logger.warn('state_unreadable', { path, error });
       return undefined;
     });
@@ -101,7 +101,13 @@ export class StateReceiver {
     if (!verifiedHead.ok) return { code: 'STATE_INVALID', detail: `head: ${verifiedHead.detail}` };
     try {
       const head = parseStateHead(verifiedHead.payload);
-      const decision = acceptHead({ current: this.#head, next: head, recipient: self, domain: trustDomain, now: clock.now() });
+      const decision = acceptHead({
+        current: this.#head,
+        next: head,
+        recipient: self,
+        domain: trustDomain,
+        now: clock.now(),
+      });
       if (!decision.accepted) {
         // Nothing may be judged by a state that has ended, but it still tells which revisions may no longer come.
         if (restoring && decision.code === 'STATE_EXPIRED') this.#head = head;
@@ -116,17 +122,22 @@ export class StateReceiver {
       const held = new Map<string, HeldObject>();
       for (const digest of head.objects) {
         const object = known.get(digest);
-        if (object === undefined) return { code: 'STATE_INCOMPLETE', detail: `object ${digest} is listed but was not sent` };
+        if (object === undefined)
+          return { code: 'STATE_INCOMPLETE', detail: `object ${digest} is listed but was not sent` };
         held.set(digest, object);
       }
-      const state = assembleMeshState(head, [...held.values()].map(({ object }) => object));
+      const state = assembleMeshState(
+        head,
+        [...held.values()].map(({ object }) => object),
+      );
       const bundles = readBundles(state);
       // Nothing above has changed anything; from here on nothing can fail.
       this.#head = head;
       this.#held = held;
       this.#state = state;
       trust.replace(bundles);
-      if (!decision.refresh) logger.info('state_applied', { revision: head.revision, epoch: head.epoch, objects: held.size });
+      if (!decision.refresh)
+        logger.info('state_applied', { revision: head.revision, epoch: head.epoch, objects: held.size });
       onState(state);
       return state;
     } catch (error) {
@@ -142,7 +153,9 @@ export class StateReceiver {
 
 /** @throws MeshError when a bundle is malformed, or there is none: a state that trusts nobody is a broken one. */
 function readBundles(state: MeshState): TrustBundle[] {
-  const bundles = state.bundles.map(({ trustDomain, document }) => parseTrustBundle(canonicalizeJson(document), trustDomain));
+  const bundles = state.bundles.map(({ trustDomain, document }) =>
+    parseTrustBundle(canonicalizeJson(document), trustDomain),
+  );
   if (bundles.length === 0) throw new Error('the state has no trust bundle');
   return bundles;
 }

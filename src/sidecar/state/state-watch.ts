@@ -67,7 +67,10 @@ export class StateWatch {
       const delayMs = this.#backoff.next();
       if (error !== undefined) {
         opened.close();
-        logger.warn('state_watch_broken', { error: opened.explain(error as never).message, retryMs: Math.round(delayMs) });
+        logger.warn('state_watch_broken', {
+          error: opened.explain(error as never).message,
+          retryMs: Math.round(delayMs),
+        });
       }
       this.#cancelRetry = after({ delayMs, run: () => this.#open(), keepAlive: false });
     };

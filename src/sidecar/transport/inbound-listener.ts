@@ -112,7 +112,10 @@ export class InboundListener implements Component {
     const { unauthenticated, unauthenticatedPerAddress } = this.#options.limits;
     const sameAddress = [...this.#unproven.values()].filter((entry) => entry.address === address).length;
     if (this.#unproven.size >= unauthenticated || sameAddress >= unauthenticatedPerAddress) {
-      const cause = rejection('TOO_MANY_UNAUTHENTICATED', `${this.#unproven.size} in all, ${sameAddress} from this address`);
+      const cause = rejection(
+        'TOO_MANY_UNAUTHENTICATED',
+        `${this.#unproven.size} in all, ${sameAddress} from this address`,
+      );
       this.#refuse(raw, key, '', cause);
       return;
     }
@@ -143,7 +146,12 @@ export class InboundListener implements Component {
     const { identity, alpn } = peer;
     const sameSvid = [...this.#unproven.values()].filter((entry) => entry.svid === identity.thumbprint).length;
     if (sameSvid >= limits.unauthenticatedPerSvid) {
-      this.#refuse(raw, remoteAddress, identity.spiffeId, rejection('TOO_MANY_UNAUTHENTICATED', `${sameSvid} under this SVID`));
+      this.#refuse(
+        raw,
+        remoteAddress,
+        identity.spiffeId,
+        rejection('TOO_MANY_UNAUTHENTICATED', `${sameSvid} under this SVID`),
+      );
       return;
     }
     this.#unproven.set(raw, { address: socket.remoteAddress ?? '', svid: identity.thumbprint });

@@ -24,11 +24,17 @@ export interface InspectedPeer {
  *
  * @param now milliseconds since the epoch
  */
-export function inspectPeer(socket: TLSSocket, { roots, now }: { roots: TrustedRoots; now: number }): InspectedPeer | Rejection {
+export function inspectPeer(
+  socket: TLSSocket,
+  { roots, now }: { roots: TrustedRoots; now: number },
+): InspectedPeer | Rejection {
   if (socket.isSessionReused()) return rejection('TLS_RESUMED', 'the TLS session was resumed');
   const { alpnProtocol } = socket;
   if (alpnProtocol !== CONTROL_ALPN && alpnProtocol !== DATA_ALPN) {
-    return rejection('ALPN_MISMATCH', `the peer negotiated ${alpnProtocol === false ? 'no protocol' : `"${alpnProtocol}"`}`);
+    return rejection(
+      'ALPN_MISMATCH',
+      `the peer negotiated ${alpnProtocol === false ? 'no protocol' : `"${alpnProtocol}"`}`,
+    );
   }
   const certificate = socket.getPeerX509Certificate();
   if (!socket.authorized || certificate === undefined) {

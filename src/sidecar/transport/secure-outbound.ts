@@ -55,7 +55,8 @@ export function secureOutbound(options: SecureOutboundOptions): Promise<SecuredC
       reject(new ConnectionRefused(cause));
     };
     const onError = (error: Error) => fail(rejection('TLS_HANDSHAKE_FAILED', describe(error)));
-    const onClose = () => fail(rejection('TLS_HANDSHAKE_FAILED', 'the peer closed the connection during the handshake'));
+    const onClose = () =>
+      fail(rejection('TLS_HANDSHAKE_FAILED', 'the peer closed the connection during the handshake'));
     socket.once('error', onError);
     socket.once('close', onClose);
     socket.once('secureConnect', () => {

@@ -1,0 +1,61 @@
+import { cpus } from 'node:os';
+
+/** The value below which the share `p` (0 to 1) of the values lies; nearest rank. */
+export function percentile(values: readonly number[], p: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.max(0, Math.ceil(p * sorted.length) - 1))] ?? Number.NaN;
+}
+
+export function median(values: readonly number[]): number {
+  return percentile(values, 0.5);
+}
+
+/** Rows of a result, and the claims that were checked on it. */
+export interface Result {
+  readonly name: string;
+  readonly rows: readonly Readonly<Record<string, string | number>>[];
+  readonly targets: readonly Target[];
+  readonly notes?: readonly string[];
+}
+
+export interface Target {
+  readonly claim: string;
+  readonly measured: number;
+  readonly limit: number;
+}
+
+/** Prints a result, as a table or as one JSON document. A missed target is said, and the exit code is 1. */
+export function report(result: Result, { json }: { json: boolean }): void {
+  const machine = { node: process.version, cpus: cpus().length, model: cpus()[0]?.model ?? 'unknown' };
+  const targets = result.targets.map((target) => ({ ...target, met: target.measured <= target.limit }));
+  if (targets.some(({ met }) => !met)) process.exitCode = 1;
+  if (json) {
+    console.log(JSON.stringify({ ...result, targets, machine }));
+    return;
+  }
+  for (const line of tableOf(result.rows)) console.log(line);
+  console.log('');
+  for (const { claim, measured, limit, met } of targets) {
+    console.log(`${met ? 'met   ' : 'MISSED'} ${claim}: ${rounded(measured)} (at most ${limit})`);
+  }
+  for (const note of result.notes ?? []) console.log(`note: ${note}`);
+  console.log(`machine: ${machine.cpus} × ${machine.model}, Node ${machine.node}`);
+}
+
+export function rounded(value: number): number {
+  return Number.isInteger(value) ? value : Number(value.toPrecision(3));
+}
+
+function tableOf(rows: Result['rows']): string[] {
+  const names = Object.keys(rows[0] ?? {});
+  const cells = [names, ...rows.map((row) => names.map((name) => textOf(row[name])))];
+  const widths = names.map((_, column) => Math.max(...cells.map((line) => (line[column] ?? '').length)));
+  const lines = cells.map((line) =>
+    line.map((cell, column) => (column === 0 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0))).join('  '),
+  );
+  return lines.toSpliced(1, 0, widths.map((width) => '-'.repeat(width)).join('  '));
+}
+
+function textOf(cell: string | number | undefined): string {
+  return typeof cell === 'number' ? String(rounded(cell)) : (cell ?? '');
+}

@@ -1,0 +1,133 @@
+import { createWriteStream, existsSync, writeFileSync, type WriteStream } from 'node:fs';
+import { join } from 'node:path';
+import { after } from '../../platform/clock.ts';
+import type { Environment } from '../../platform/environment.ts';
+import { Backoff } from '../../platform/random.ts';
+import type { DecisionRecord } from '../explain/decision-record.ts';
+import { readAdmin } from '../mesh-runner/admin-client.ts';
+import type { Child } from '../mesh-runner/child.ts';
+import { Mesh, sidecarOf, type SidecarAddresses } from '../mesh-runner/mesh.ts';
+import { approveUnknownAgents, writePolicies } from '../mesh-runner/mesh-files.ts';
+import { fileName, type MeshLayout } from '../mesh-runner/mesh-layout.ts';
+import type { AgentPlan, MeshPlan } from '../mesh-runner/mesh-plan.ts';
+import { Narrator, type Sentence } from './narrator.ts';
+
+export interface DevSessionOptions {
+  readonly layout: MeshLayout;
+  readonly plan: MeshPlan;
+  readonly env: Environment;
+  readonly say: (sentence: Sentence) => void;
+}
+
+/** A mesh that stays up: what crashes is started again, after a while that grows. */
+export class DevSession {
+  readonly #options: DevSessionOptions;
+  readonly #mesh: Mesh;
+  readonly #narrator = new Narrator();
+  readonly #addresses = new Map<string, SidecarAddresses>();
+  readonly #backoffs = new Map<string, Backoff>();
+  readonly #cancelRestarts = new Set<() => void>();
+  readonly #logs = new Map<string, WriteStream>();
+  #stopping = false;
+
+  constructor(options: DevSessionOptions) {
+    const { layout, plan, env } = options;
+    this.#options = options;
+    this.#mesh = new Mesh({ layout, plan, env, onUnexpectedExit: (child, how) => this.#crashed(child, how) });
+    this.#mesh.transcript.onLine((line) => {
+      this.#log(line.source, line.text);
+      const sentence = this.#stopping ? undefined : this.#narrator.tell(line);
+      if (sentence === undefined) return;
+      options.say(sentence);
+      if (sentence.drifted !== undefined) void this.#tellWhere(sentence.drifted);
+    });
+  }
+
+  get addresses(): ReadonlyMap<string, SidecarAddresses> {
+    return this.#addresses;
+  }
+
+  /** @returns the agents whose first measurement was approved unasked. */
+  async start(): Promise<readonly string[]> {
+    const { layout, plan } = this.#options;
+    if (!existsSync(join(layout.root, '.gitignore'))) writeFileSync(join(layout.root, '.gitignore'), '*\n');
+    writePolicies(layout, plan);
+    const approved = await approveUnknownAgents(layout, plan);
+    await this.#mesh.startAuthority();
+    await Promise.all(plan.agents.map((agent) => this.#startSidecar(agent)));
+    for (const agent of plan.agents) this.#startAgent(agent);
+    return approved;
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    for (const cancel of this.#cancelRestarts) cancel();
+    await this.#mesh.stop();
+    await Promise.all([...this.#logs.values()].map((log) => new Promise<void>((resolve) => void log.end(resolve))));
+  }
+
+  async #startSidecar(agent: AgentPlan): Promise<void> {
+    this.#addresses.set(agent.name, await this.#mesh.startSidecar(agent));
+  }
+
+  #startAgent(agent: AgentPlan): void {
+    const addresses = this.#addresses.get(agent.name);
+    if (addresses !== undefined) this.#mesh.startAgent(agent, addresses);
+  }
+
+  #crashed({ spec }: Child, how: string): void {
+    if (this.#stopping) return;
+    const { name } = spec;
+    const backoff = this.#backoffs.get(name) ?? new Backoff({ minMs: 1_000, maxMs: 15_000 });
+    this.#backoffs.set(name, backoff);
+    // Full jitter may draw nearly nothing; a person should have time to read.
+    const delayMs = 500 + backoff.next();
+    const text = `${name} ${how}; it is started again in ${(delayMs / 1000).toFixed(1)} s (its log: ${this.#logPath(name)})`;
+    this.#options.say({ tone: 'bad', text, key: `crash ${name} ${how}` });
+    const cancel = after({
+      delayMs,
+      run: () => {
+        this.#cancelRestarts.delete(cancel);
+        this.#restart(name).catch((error: unknown) => {
+          this.#options.say({ tone: 'note', text: `${name}: ${(error as Error).message}`, key: `restart ${name}` });
+        });
+      },
+    });
+    this.#cancelRestarts.add(cancel);
+  }
+
+  async #restart(name: string): Promise<void> {
+    if (this.#stopping) return;
+    if (name === 'authority') {
+      await this.#mesh.startAuthority();
+      return;
+    }
+    for (const agent of this.#options.plan.agents) {
+      if (name === agent.name) this.#startAgent(agent);
+      if (name === sidecarOf(agent.name)) await this.#startSidecar(agent);
+    }
+  }
+
+  /** Offsets only: the text of a prompt stays where it is. */
+  async #tellWhere(agent: string): Promise<void> {
+    const socket = this.#addresses.get(agent)?.admin;
+    if (socket === undefined) return;
+    const decisions = (await readAdmin(socket, '/decisions').catch(() => [])) as readonly DecisionRecord[];
+    const difference = decisions.find(({ rejection }) => rejection?.self === true)?.textDifference;
+    if (difference === undefined || this.#stopping) return;
+    const { whitespaceOnly, prompt, byteOffset, line, column } = difference;
+    const what = whitespaceOnly ? 'only whitespace differs' : 'the text differs';
+    const text = `prompt "${prompt}": ${what}, from byte ${byteOffset} on (line ${line}, column ${column})`;
+    this.#options.say({ tone: 'note', text, key: text });
+  }
+
+  #log(source: string, text: string): void {
+    const log = this.#logs.get(source) ?? createWriteStream(this.#logPath(source), { flags: 'a', mode: 0o600 });
+    this.#logs.set(source, log);
+    log.write(`${text}\n`);
+  }
+
+  #logPath(source: string): string {
+    return join(this.#options.layout.logs, `${fileName(source.replaceAll(' ', '-'))}.log`);
+  }
+}

@@ -1,0 +1,200 @@
+import { REJECTIONS, driftDimension, type RejectionCode } from '../../domain/rejection.ts';
+import { DIMENSIONS, type Difference, type Dimension } from '../../domain/measurement.ts';
+import { DIMENSION_WORDS, nameOf } from '../explain/explanation.ts';
+import type { LogRecord, OutputLine } from '../mesh-runner/transcript.ts';
+
+/** `bad`: something was cut or refused; `good`: it works (again); `note`: worth knowing; `agent`: an agent's own words. */
+export type Tone = 'good' | 'bad' | 'note' | 'agent' | 'quiet';
+
+/** One thing that happened, for a person. */
+export interface Sentence {
+  readonly tone: Tone;
+  readonly text: string;
+  /** Sentences with equal keys say the same; of many in a row one is shown. */
+  readonly key: string;
+  /** The agent whose own drift this tells of: more about it can be asked for. */
+  readonly drifted?: string;
+}
+
+interface Cut {
+  sessions: number;
+  connections: number;
+  slowestMs: number;
+}
+
+const SIDECAR = /^sidecar (.+)$/;
+/** What happens all the time, or is told by another event. */
+const SILENT = new Set([
+  'sidecar_listening',
+  'sidecar_draining',
+  'sidecar_stopped',
+  'stopping',
+  'authority_stopped',
+  'state_applied',
+  'ait_renewed',
+  'svid_renewed',
+  'measurement_changed',
+  'measurement_failed',
+  'join_credential_created',
+  'joined',
+  'reported_decision',
+  'tls_failed',
+  // That sidecar and agent share a user is what a mesh on one machine is like.
+  'agent_user_unknown',
+]);
+
+/** Turns log lines into sentences. It remembers what belongs together: an agent's drift and what was cut for it. */
+export class Narrator {
+  readonly #cuts = new Map<string, Cut>();
+  readonly #outOfOrder = new Set<string>();
+
+  /** @returns nothing for what need not be told. */
+  tell({ source, text, record }: OutputLine): Sentence | undefined {
+    const sidecarOf = SIDECAR.exec(source)?.[1];
+    if (record === undefined || (sidecarOf === undefined && source !== 'authority')) return agentSaid(source, text);
+    if (sidecarOf === undefined) return this.#authority(record);
+    return this.#sidecar(sidecarOf, record);
+  }
+
+  #authority(record: LogRecord): Sentence | undefined {
+    switch (record.event) {
+      case 'authority_ready':
+        return say('quiet', `the authority is up: trust domain ${word(record, 'trust_domain')}, at ${word(record, 'listen')}`);
+      case 'policy_applied':
+        return policyApplied((record['changes'] ?? []) as readonly string[]);
+      case 'policy_problem': {
+        const place = `mesh/${word(record, 'file')}:${number(record, 'line')}:${number(record, 'column')}`;
+        const field = word(record, 'field');
+        const effect = record.level === 'error' ? '; what it said before stays in force' : '';
+        return say('bad', `${place}: ${field === '' ? '' : `${field} `}${word(record, 'message')}${effect}`);
+      }
+      default:
+        return unexpected('the authority', record);
+    }
+  }
+
+  #sidecar(agent: string, record: LogRecord): Sentence | undefined {
+    switch (record.event) {
+      case 'sidecar_ready':
+        return say('quiet', `${agent} joined the mesh and is in order (instance ${word(record, 'instance').slice(0, 8)})`);
+      case 'standing_in_order':
+        return this.#inOrder(agent, record);
+      case 'session_admitted':
+        // The called side says the same.
+        if (record['direction'] !== 'outbound') return undefined;
+        return say('good', `${agent} and ${nameOf(word(record, 'subject'))} accepted each other`);
+      case 'session_terminated':
+        return this.#terminated(agent, record);
+      case 'peer_denied':
+      case 'peer_refused':
+        return record['subject'] === 'self' ? this.#selfRefused(agent, record) : refused(agent, record);
+      default:
+        return unexpected(`the sidecar of ${agent}`, record);
+    }
+  }
+
+  #inOrder(agent: string, record: LogRecord): Sentence | undefined {
+    if (!this.#outOfOrder.delete(agent)) return undefined;
+    return say('good', `${agent} is in order again: it equals baseline ${word(record, 'baseline')}`);
+  }
+
+  #terminated(agent: string, record: LogRecord): Sentence | undefined {
+    const code = word(record, 'code') as RejectionCode;
+    if (record['self'] === true) {
+      // The sessions end first; the sentence comes with the reason.
+      const cut = this.#cuts.get(agent) ?? { sessions: 0, connections: 0, slowestMs: 0 };
+      cut.sessions += 1;
+      cut.connections += number(record, 'connections');
+      cut.slowestMs = Math.max(cut.slowestMs, number(record, 'enforcementMs'));
+      this.#cuts.set(agent, cut);
+      return undefined;
+    }
+    const peer = nameOf(word(record, 'subject'));
+    if (code === 'PEER_DRAINING' || code === 'IDLE') return say('quiet', `${agent} and ${peer} parted in good order (${code})`);
+    const dimension = driftDimension(code);
+    if (dimension !== undefined) {
+      const how = `${amount(number(record, 'connections'), 'connection')} in ${milliseconds(number(record, 'enforcementMs'))}`;
+      return say('bad', `${agent} cut ${peer} off for drift in the ${DIMENSION_WORDS[dimension]}: ${how}`);
+    }
+    const said = (record['peerSaid'] as { reason?: string } | undefined)?.reason;
+    if (said !== undefined) return say('quiet', `${peer} told ${agent} that it is over: ${said}, no more than that`);
+    return say('note', `${agent}: the session with ${peer} ended: ${code}, ${word(record, 'detail')}`);
+  }
+
+  #selfRefused(agent: string, record: LogRecord): Sentence {
+    const code = word(record, 'code') as RejectionCode;
+    this.#outOfOrder.add(agent);
+    const cut = this.#cuts.get(agent);
+    this.#cuts.delete(agent);
+    const effect =
+      cut === undefined
+        ? 'nobody talks to it'
+        : `${amount(cut.sessions, 'session')} and ${amount(cut.connections, 'connection')} cut in ${milliseconds(cut.slowestMs)}`;
+    const differences = (record['differences'] ?? []) as readonly Difference[];
+    const drifted = driftDimension(code);
+    const what = drifted === undefined ? `${code}: ${word(record, 'detail')}` : `DRIFT in the ${inWords(differences, drifted)} of ${agent}`;
+    const text = drifted === undefined ? `${agent} is not in order, ${what} → ${effect}` : `${what} → ${effect}`;
+    return { ...say('bad', text), ...(drifted !== undefined && { drifted: agent }) };
+  }
+}
+
+function refused(agent: string, record: LogRecord): Sentence {
+  const code = word(record, 'code') as RejectionCode;
+  const subject = word(record, 'subject');
+  const peer = subject === '' ? `a caller from ${word(record, 'remoteAddress')}` : nameOf(subject);
+  const key = `${agent} refused ${peer} ${code}`;
+  if (record['direction'] === 'outbound') {
+    return { tone: 'quiet', text: `a call from ${agent} to ${peer} was refused: ${code}`, key };
+  }
+  return { tone: 'bad', text: `${agent} refused ${peer}: ${code}. ${REJECTIONS[code]?.meaning ?? ''}`, key };
+}
+
+function policyApplied(changes: readonly string[]): Sentence | undefined {
+  const baselines = changes.flatMap((change) => /^put baseline (.+)$/.exec(change)?.[1] ?? []);
+  if (baselines.length > 0) return say('good', `approved and in force: ${baselines.join(', ')}`);
+  const text = changes.map((change) => change.replace(/^put /, '').replace(/^delete /, 'without ')).join(', ');
+  return text === '' ? undefined : say('note', `policy changed: ${text}`);
+}
+
+/** An agent's line; its numbers do not make it another. */
+function agentSaid(source: string, text: string): Sentence | undefined {
+  if (text.trim() === '') return undefined;
+  const [gist = ''] = text.split(':', 1);
+  return { tone: 'agent', text: `${source} │ ${text.slice(0, 300)}`, key: `${source} ${gist.replaceAll(/\d+/g, '#')}` };
+}
+
+/** Whatever else is an error or warning is told by its name, rather than not at all. */
+function unexpected(who: string, record: LogRecord): Sentence | undefined {
+  const { event, level } = record;
+  if (SILENT.has(event) || (level !== 'warn' && level !== 'error' && level !== 'fatal')) return undefined;
+  const error = record['error'] as { message?: unknown } | string | undefined;
+  const detail = record['detail'] ?? record['reason'] ?? (typeof error === 'string' ? error : error?.message) ?? '';
+  return { tone: level === 'warn' ? 'note' : 'bad', text: `${who}: ${event} ${String(detail)}`.trim(), key: `${who} ${event}` };
+}
+
+function inWords(differences: readonly Difference[], first: Dimension): string {
+  const dimensions = DIMENSIONS.filter((dimension) => dimension === first || differences.some((one) => one.dimension === dimension));
+  return dimensions.map((dimension) => DIMENSION_WORDS[dimension]).join(' and the ');
+}
+
+function say(tone: Tone, text: string): Sentence {
+  return { tone, text, key: text };
+}
+
+function amount(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`;
+}
+
+function milliseconds(ms: number): string {
+  return `${ms.toFixed(ms < 10 ? 1 : 0)} ms`;
+}
+
+function word(record: LogRecord, field: string): string {
+  const value = record[field];
+  return typeof value === 'string' ? value : '';
+}
+
+function number(record: LogRecord, field: string): number {
+  const value = record[field];
+  return typeof value === 'number' ? value : 0;
+}

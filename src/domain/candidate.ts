@@ -1,0 +1,55 @@
+/** What admission looks at: who asks, what they brought, and what it needs from the outside. */
+import type { SpiffeId, TrustDomain } from './agent-id.ts';
+import type { ProofClaims, UnverifiedToken, VerifiedToken } from './identity-token.ts';
+import type { Measurement } from './measurement.ts';
+import type { MeshState } from './mesh-state.ts';
+import type { Rejection } from './rejection.ts';
+
+/** What the TLS layer has established about the other end of the control connection. */
+export interface CertificateFacts {
+  readonly spiffeId: SpiffeId;
+  /** base64url SHA-256 of the certificate in DER, as `x5t#S256` (RFC 8705). */
+  readonly thumbprint: string;
+  /** Milliseconds since the epoch. */
+  readonly notAfter: number;
+}
+
+/** Who asks for admission, and what they brought. */
+export interface Candidate {
+  /** `self`: a sidecar judging its own standing; no grant is needed for that. */
+  readonly relation: 'dialled' | 'accepted' | 'self';
+  /** The identity of the route, where we dialled, or our own, for `self`. */
+  readonly expected: SpiffeId | undefined;
+  readonly certificate: CertificateFacts;
+  /** The instance id that the peer stated. */
+  readonly instance: string;
+  readonly token: UnverifiedToken;
+  /** Compact JWS. */
+  readonly proof: string;
+}
+
+/** What admission needs from the outside. */
+export interface AdmissionPorts {
+  readonly self: SpiffeId;
+  readonly acceptedTrustDomains: ReadonlySet<TrustDomain>;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+  /** The state in force at the moment of the call; `undefined` before the first one arrived. */
+  readonly state: () => MeshState | undefined;
+  readonly verifyToken: (token: UnverifiedToken) => Promise<VerifiedToken | Rejection> | VerifiedToken | Rejection;
+  readonly checkProof: (proof: string, token: VerifiedToken) => ProofCheck;
+}
+
+export type ProofCheck =
+  { readonly ok: true; readonly claims: ProofClaims } | { readonly ok: false; readonly detail: string };
+
+/** What is known of an admitted peer, all of it verified. */
+export interface Standing {
+  readonly relation: Candidate['relation'];
+  readonly certificate: CertificateFacts;
+  readonly token: VerifiedToken;
+  /** The newest proven measurement. */
+  readonly measurement: Measurement;
+  /** Since when the token has lagged behind the measurement, on our monotonic clock; `undefined`: it does not. */
+  readonly tokenLagsSince?: number;
+}

@@ -1,0 +1,455 @@
+/**
+ * What the peer is told: coarse on purpose, so that a refusal teaches an attacker nothing about digests or rules.
+ * Mirrors `ait.v1.WireReason`.
+ */
+export const WIRE_REASONS = [
+  'IDENTITY',
+  'PROOF',
+  'DRIFT',
+  'NOT_PERMITTED',
+  'REVOKED',
+  'EXPIRED',
+  'UNAVAILABLE',
+  'PROTOCOL',
+  'WRONG_INSTANCE',
+  'DRAINING',
+] as const;
+export type WireReason = (typeof WIRE_REASONS)[number];
+
+/** Where in the life of a connection a code can arise. */
+export type Phase = 'transport' | 'exchange' | 'admission' | 'live' | 'data';
+
+/** Standard gRPC status names, as the callers of a refused call see them. */
+export type GrpcStatusName = 'UNAUTHENTICATED' | 'PERMISSION_DENIED' | 'FAILED_PRECONDITION' | 'UNAVAILABLE';
+
+interface Row {
+  readonly phase: Phase;
+  readonly wire: WireReason;
+  readonly grpc: GrpcStatusName;
+  readonly http: 401 | 403 | 412 | 503;
+  /** One sentence for the operator: what happened. */
+  readonly meaning: string;
+  /** One sentence for the operator: what to do now. */
+  readonly action: string;
+}
+
+/**
+ * Every reason for which ait-mesh refuses or ends anything. The key is the metric label, the log and audit field, and
+ * the heading of the reference page. Rows of phase `admission` stand in the order in which admission checks.
+ */
+export const REJECTIONS = {
+  // --- transport: before any token was seen
+  TLS_HANDSHAKE_FAILED: row(
+    'transport',
+    'IDENTITY',
+    'UNAUTHENTICATED',
+    401,
+    "The TLS handshake failed; the detail carries the TLS library's own reason (unknown CA, expired certificate, wrong purpose …).",
+    "Compare both sides' trust domain and certificate dates; `openssl s_client -connect <address> -alpn h2` shows the chain.",
+  ),
+  TLS_HANDSHAKE_TIMEOUT: row(
+    'transport',
+    'PROTOCOL',
+    'UNAVAILABLE',
+    503,
+    'The peer did not finish the TLS handshake in time (default 3 s).',
+    'Look for a port scanner, a peer without TLS, or an overloaded host.',
+  ),
+  TLS_RESUMED: row(
+    'transport',
+    'IDENTITY',
+    'UNAUTHENTICATED',
+    401,
+    'The peer resumed an older TLS session; certificates are only checked in full handshakes, so this is refused.',
+    'The peer is not an unmodified ait sidecar; find out what it is.',
+  ),
+  ALPN_MISMATCH: row(
+    'transport',
+    'PROTOCOL',
+    'UNAUTHENTICATED',
+    401,
+    'The socket negotiated neither `h2` (exchange) nor `ait-data/1` (data).',
+    'Something other than a sidecar dials this port; point it at its own sidecar instead.',
+  ),
+  PEER_ID_INVALID: row(
+    'transport',
+    'IDENTITY',
+    'UNAUTHENTICATED',
+    401,
+    "The peer's certificate has no, several or a malformed URI SAN, or its purpose is wrong.",
+    'Certificates come from `ait authority` only; see who issued this one.',
+  ),
+  TRUST_DOMAIN_NOT_ACCEPTED: row(
+    'transport',
+    'IDENTITY',
+    'UNAUTHENTICATED',
+    401,
+    "The certificate's trust domain is not accepted here, or does not chain to that domain's own roots.",
+    'Meshes of different authorities do not talk unless federated; check which authority the peer joined.',
+  ),
+  TOO_MANY_UNAUTHENTICATED: row(
+    'transport',
+    'UNAVAILABLE',
+    'UNAVAILABLE',
+    503,
+    'Too many connections that have not proved anything yet: in all, from one address, or under one SVID.',
+    "Find the flood's source in the log; the caps are under `limits` in the configuration.",
+  ),
+  PEER_UNREACHABLE: row(
+    'transport',
+    'UNAVAILABLE',
+    'UNAVAILABLE',
+    503,
+    "No connection could be made to the peer's address.",
+    'Check that the peer runs, its advertised address, and the network policy between the two.',
+  ),
+  PEER_ADDRESS_UNKNOWN: row(
+    'transport',
+    'UNAVAILABLE',
+    'UNAVAILABLE',
+    503,
+    'Neither the configuration nor the authority knows an address of the peer.',
+    "Start the peer's sidecar, or set `peers[].address`.",
+  ),
+
+  // --- exchange: the conversation itself
+  PROTOCOL_VERSION_UNSUPPORTED: row(
+    'exchange',
+    'PROTOCOL',
+    'UNAVAILABLE',
+    503,
+    'The two sidecars share no version of the exchange protocol.',
+    'Upgrade the older sidecar; `ait --version` on both sides tells which it is.',
+  ),
+  PROTOCOL_ERROR: row(
+    'exchange',
+    'PROTOCOL',
+    'UNAUTHENTICATED',
+    401,
+    'The peer sent something that the exchange does not allow at this point.',
+    'If the peer is a current ait sidecar, report a bug with both correlation ids; else find out what it is.',
+  ),
+  EXCHANGE_TIMEOUT: row(
+    'exchange',
+    'UNAVAILABLE',
+    'UNAVAILABLE',
+    503,
+    'The exchange was not finished in time (default 5 s).',
+    'The peer is overloaded or hostile; its own log line shares the correlation id.',
+  ),
+  PEER_REFUSED: row(
+    'exchange',
+    'UNAVAILABLE',
+    'UNAVAILABLE',
+    503,
+    'The peer refused us; it tells only a coarse reason and a correlation id.',
+    "Search the peer's log or `ait explain` there for the same correlation id.",
+  ),
+
+  // --- admission, in the order of the checks
+  UNEXPECTED_PEER: row(
+    'admission',
+    'IDENTITY',
+    'UNAUTHENTICATED',
+    401,
+    'The certificate proves another identity than the one this route is for, or none that may take part in an exchange.',
+    "Check the peer's address: something else listens there. It is a valid member only if the detail names one of your agents.",
+  ),
+  AIT_MALFORMED: row(
+    'admission',
+    'IDENTITY',
+    'UNAUTHENTICATED',
+    401,
+    "The peer's Agent Identity Token is not a well-formed AIT (algorithm, type, duplicate or missing members …).",
+    'No sidecar of ours sends such a token: treat it as an attack and find the sender by its address.',
+  ),
+  AIT_ISSUER_UNKNOWN: row(
+    'admission',
+    'IDENTITY',
+    'UNAUTHENTICATED',
+    401,
+    'The token was issued by an authority, or under a key, that this sidecar does not know.',
+    'Check that both sidecars joined the same authority and that its signed state reaches this one (`bundle_revision`).',
+  ),
+  AIT_SIGNATURE_INVALID: row(
+    'admission',
+    'IDENTITY',
+    'UNAUTHENTICATED',
+    401,
+    "The token's signature does not verify.",
+    'The token was altered or forged: treat it as an attack.',
+  ),
+  AIT_AUDIENCE_MISMATCH: row(
+    'admission',
+    'IDENTITY',
+    'UNAUTHENTICATED',
+    401,
+    'The token is meant for another trust domain.',
+    'The peer presented a token issued for use elsewhere; check which authority it joined.',
+  ),
+  AIT_NOT_YET_VALID: row(
+    'admission',
+    'IDENTITY',
+    'UNAUTHENTICATED',
+    401,
+    'The token is valid only from a later time on.',
+    'Compare the two clocks in the detail; correct the one that is off (NTP).',
+  ),
+  AIT_EXPIRED: row(
+    'admission',
+    'EXPIRED',
+    'UNAUTHENTICATED',
+    401,
+    'The token has expired.',
+    'Compare the two clocks in the detail; if they agree, the peer has not reached its authority for too long.',
+  ),
+  AIT_SUBJECT_MISMATCH: row(
+    'admission',
+    'IDENTITY',
+    'UNAUTHENTICATED',
+    401,
+    'The token speaks of another agent than the certificate.',
+    "Somebody presents another agent's token: treat it as an attack.",
+  ),
+  AIT_BINDING_MISMATCH: row(
+    'admission',
+    'IDENTITY',
+    'UNAUTHENTICATED',
+    401,
+    'The token is bound to another certificate than the one on this connection.',
+    'A copied token: treat it as an attack and revoke the instance it was copied from.',
+  ),
+  PROOF_INVALID: row(
+    'admission',
+    'PROOF',
+    'UNAUTHENTICATED',
+    401,
+    "The proof of possession is missing, malformed, not fresh, for another connection, or not signed by the certificate's key.",
+    'A replayed or forged proof: treat it as an attack.',
+  ),
+  PROOF_MEASUREMENT_MISMATCH: row(
+    'admission',
+    'PROOF',
+    'UNAUTHENTICATED',
+    401,
+    'What the peer measures now differs from what its token says.',
+    'It resolves itself if a roll-out is under way; if it persists, the peer cannot get a new token from its authority.',
+  ),
+  REVOKED: row(
+    'admission',
+    'REVOKED',
+    'PERMISSION_DENIED',
+    403,
+    'The agent, the instance or the certificate has been revoked.',
+    'The detail names the revocation; issue a new join credential only when the cause is understood.',
+  ),
+  AGENT_UNKNOWN: row(
+    'admission',
+    'NOT_PERMITTED',
+    'PERMISSION_DENIED',
+    403,
+    "The authority's signed state has no such agent for this sidecar.",
+    'Register the agent (agents/*.yaml), or grant one of the two the connection: only related agents are distributed.',
+  ),
+  AGENT_NOT_ACTIVE: row(
+    'admission',
+    'NOT_PERMITTED',
+    'PERMISSION_DENIED',
+    403,
+    'The agent is suspended or retired, or has no accountable sponsor.',
+    "Set `lifecycle: active` and a sponsor in the agent's file, if that is what you want.",
+  ),
+  BASELINE_MISSING: row(
+    'admission',
+    'NOT_PERMITTED',
+    'PERMISSION_DENIED',
+    403,
+    'No approved baseline is in force for the agent.',
+    "Build one with `ait baseline build`, have it approved, and put it in the authority's directory.",
+  ),
+  SYSTEM_PROMPT_DRIFT: drift('the system prompt'),
+  KNOWLEDGE_BASE_DRIFT: drift('the knowledge base'),
+  MODEL_DRIFT: drift('the model'),
+  TOOLS_DRIFT: drift('the tools'),
+  ASSURANCE_TOO_LOW: row(
+    'admission',
+    'NOT_PERMITTED',
+    'PERMISSION_DENIED',
+    403,
+    'The digests match, but were obtained by weaker means than the baseline demands.',
+    "Separate sidecar and agent as SECURITY.md describes, or lower the baseline's demand knowingly.",
+  ),
+  GRANT_MISSING: row(
+    'admission',
+    'NOT_PERMITTED',
+    'PERMISSION_DENIED',
+    403,
+    'No grant lets the calling agent connect to the called one. The default is to deny.',
+    'Add a grant (grants/*.yaml) from the caller to the callee.',
+  ),
+
+  // --- live: a session that had been accepted
+  AIT_STALE: row(
+    'live',
+    'EXPIRED',
+    'UNAUTHENTICATED',
+    401,
+    'The measurement changed and the token did not follow within 10 s.',
+    "The agent's sidecar cannot reach its authority; see its log for AUTHORITY_UNREACHABLE.",
+  ),
+  CERTIFICATE_EXPIRED: row(
+    'live',
+    'EXPIRED',
+    'UNAUTHENTICATED',
+    401,
+    'The certificate of one side expired while the session was open.',
+    "Renewal failed; see `certificate_rotations_total` and the sidecar's log.",
+  ),
+  STATE_STALE: row(
+    'live',
+    'UNAVAILABLE',
+    'UNAVAILABLE',
+    503,
+    "The authority's signed state is older than the mesh tolerates, so nothing can be judged by it any more.",
+    'Restore the authority or the way to it; both times are in the detail.',
+  ),
+  AIT_MISSING: row(
+    'live',
+    'UNAVAILABLE',
+    'UNAVAILABLE',
+    503,
+    'This sidecar has not received an Agent Identity Token for what it measures yet.',
+    'Check the way to the authority and whether it refuses this agent; the log has the reason.',
+  ),
+  STATE_MISSING: row(
+    'live',
+    'UNAVAILABLE',
+    'UNAVAILABLE',
+    503,
+    "This sidecar has not received the authority's signed state yet.",
+    'Check the way to the authority; `/readyz` names what the sidecar waits for.',
+  ),
+  MEASUREMENT_UNREADABLE: row(
+    'live',
+    'UNAVAILABLE',
+    'UNAVAILABLE',
+    503,
+    'A measured file is missing or cannot be read.',
+    'The detail names the file; restore it or its permissions.',
+  ),
+  MEASUREMENT_INVALID: row(
+    'live',
+    'UNAVAILABLE',
+    'UNAVAILABLE',
+    503,
+    'A measured file is empty, not UTF-8 text, too large, or a malformed manifest.',
+    'The detail names the file, the place and the rule; correct it.',
+  ),
+  MEASUREMENT_UNSTABLE: row(
+    'live',
+    'UNAVAILABLE',
+    'UNAVAILABLE',
+    503,
+    'A measured file kept changing for more than 30 ms, so no digest could be trusted.',
+    'Something rewrites the file all the time; write it once, atomically (rename).',
+  ),
+  PEER_ENDED: row(
+    'live',
+    'UNAVAILABLE',
+    'UNAVAILABLE',
+    503,
+    'The peer ended the session; it tells only a coarse reason and a correlation id.',
+    "Search the peer's log or `ait explain` there for the same correlation id.",
+  ),
+  PEER_LOST: row(
+    'live',
+    'UNAVAILABLE',
+    'UNAVAILABLE',
+    503,
+    'The peer fell silent or its control connection broke. This is a network or process failure, never drift.',
+    "Check the peer's process and the network between the two.",
+  ),
+  PEER_DRAINING: row(
+    'live',
+    'DRAINING',
+    'UNAVAILABLE',
+    503,
+    'This side, or the peer, is shutting down in good order.',
+    'Nothing; callers reconnect elsewhere or later.',
+  ),
+  IDLE: row(
+    'live',
+    'DRAINING',
+    'UNAVAILABLE',
+    503,
+    'The session had no connection for the idle time and was closed; the next call opens another.',
+    'Nothing.',
+  ),
+
+  // --- data connections
+  DATA_SESSION_UNKNOWN: row(
+    'data',
+    'IDENTITY',
+    'UNAUTHENTICATED',
+    401,
+    'A data connection named no live session of this sidecar.',
+    'Harmless right after a session ended; otherwise somebody tries to get in without an exchange.',
+  ),
+  DATA_SESSION_FOREIGN: row(
+    'data',
+    'IDENTITY',
+    'UNAUTHENTICATED',
+    401,
+    'A data connection named a session that belongs to another certificate.',
+    'Somebody uses a session id that is not theirs: treat it as an attack.',
+  ),
+  DATA_PREFACE_INVALID: row(
+    'data',
+    'PROTOCOL',
+    'UNAUTHENTICATED',
+    401,
+    'A data connection did not open with a well-formed, timely preface.',
+    'The dialler is not an unmodified ait sidecar; find out what it is.',
+  ),
+  WRONG_INSTANCE: row(
+    'data',
+    'WRONG_INSTANCE',
+    'UNAVAILABLE',
+    503,
+    'A data connection reached another instance than the one that accepted the session.',
+    'Set `inbound.advertise` to an address that leads to this very instance, not to a balancer.',
+  ),
+  APP_UNREACHABLE: row(
+    'data',
+    'UNAVAILABLE',
+    'UNAVAILABLE',
+    503,
+    'The sidecar could not connect to its own agent.',
+    'Start the agent, or correct `app.address`.',
+  ),
+} as const satisfies Record<string, Row>;
+
+export type RejectionCode = keyof typeof REJECTIONS;
+export const REJECTION_CODES = Object.keys(REJECTIONS) as readonly RejectionCode[];
+
+function row(
+  phase: Phase,
+  wire: WireReason,
+  grpc: GrpcStatusName,
+  http: Row['http'],
+  meaning: string,
+  action: string,
+): Row {
+  return { phase, wire, grpc, http, meaning, action };
+}
+
+function drift(what: string): Row {
+  return row(
+    'admission',
+    'DRIFT',
+    'PERMISSION_DENIED',
+    403,
+    `The measurement equals no baseline in force: ${what} differs from the nearest one (other dimensions may, too).`,
+    'If the change was intended, approve it first (`ait baseline build`); if not, restore it and find out who changed it.',
+  );
+}

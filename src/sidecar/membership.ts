@@ -1,0 +1,156 @@
+import type { JoinCredential } from '../domain/join-credential.ts';
+import { MeshError } from '../domain/mesh-error.ts';
+import type { Rejection } from '../domain/rejection.ts';
+import { after, type Clock } from '../platform/clock.ts';
+import type { Component } from '../platform/component.ts';
+import type { Logger } from '../platform/logger.ts';
+import { Backoff, type RandomSource } from '../platform/random.ts';
+import type { Readiness } from '../platform/readiness.ts';
+import { AuthorityError } from './authority-link/authority-channel.ts';
+import { joinMesh, type Membership } from './authority-link/join.ts';
+import type { DecisionLog } from './decision-log.ts';
+import { InstanceIdentity } from './identity/instance-identity.ts';
+import type { TrustStore } from './identity/trust-store.ts';
+import { Reporter } from './reporter.ts';
+import type { SidecarMetrics } from './sidecar-metrics.ts';
+import { StateReceiver } from './state/state-receiver.ts';
+import { StateWatch } from './state/state-watch.ts';
+
+export interface MembershipDeps {
+  readonly clock: Clock;
+  readonly random: RandomSource;
+  readonly logger: Logger;
+  readonly metrics: SidecarMetrics;
+  readonly trust: TrustStore;
+  readonly readiness: Readiness;
+  readonly decisions: DecisionLog;
+  readonly credential: JoinCredential;
+  /** The authority's `host:port`. */
+  readonly authorityAddress: string;
+  readonly stateDir: string;
+  readonly handshakeTimeoutMs: number;
+  readonly dataAddress: () => string;
+  readonly ownRejection: () => Rejection | undefined;
+  readonly onToken: () => void;
+  readonly onRotated: () => void;
+  readonly onState: () => void;
+}
+
+const RETRY = { minMs: 200, maxMs: 10_000 } as const;
+
+/** What the instance has through being a member of the mesh: its identity, and its connection to the authority. */
+export class MeshMembership implements Component {
+  readonly name = 'membership';
+  readonly #deps: MembershipDeps;
+  readonly #receiver: StateReceiver;
+  #identity: InstanceIdentity | undefined;
+  #watch: StateWatch | undefined;
+  #reporter: Reporter | undefined;
+
+  constructor(deps: MembershipDeps) {
+    this.#deps = deps;
+    const { agent: self, trustDomain } = deps.credential;
+    this.#receiver = new StateReceiver({ ...deps, self, trustDomain });
+  }
+
+  /** @throws MeshError `INTERNAL` before the instance has joined */
+  get identity(): InstanceIdentity {
+    if (this.#identity === undefined)
+      throw new MeshError('INTERNAL', 'the identity was used before the sidecar had joined');
+    return this.#identity;
+  }
+
+  get joined(): boolean {
+    return this.#identity !== undefined;
+  }
+
+  get state(): StateReceiver['state'] {
+    return this.#receiver.state;
+  }
+
+  /** Joins, however long the authority takes to be there; a refusal that is final is an error. */
+  async start(signal: AbortSignal): Promise<void> {
+    const { trust, decisions, readiness } = this.#deps;
+    const membership = await this.#join(signal);
+    trust.replace([membership.bundle]);
+    const identity = new InstanceIdentity(membership, {
+      ...this.#deps,
+      rejoin: () => this.#join(new AbortController().signal),
+      onRotated: () => {
+        this.#watch?.reopen();
+        this.#deps.onRotated();
+      },
+    });
+    const channel = () => identity.current.channel();
+    this.#identity = identity;
+    this.#watch = new StateWatch({ ...this.#deps, receiver: this.#receiver, channel });
+    const reporter = new Reporter({ ...this.#deps, channel });
+    this.#reporter = reporter;
+    decisions.onDecision((decision) => reporter.add(decision));
+    await this.#receiver.restore();
+    readiness.clear('join');
+  }
+
+  /** Begins to receive state and to renew; called when everything that reacts to it is in place. */
+  follow(): void {
+    this.#watch?.start();
+    this.#identity?.start();
+  }
+
+  async stop(): Promise<void> {
+    this.#watch?.stop();
+    this.#reporter?.stop();
+    this.#identity?.stop();
+  }
+
+  async #join(signal: AbortSignal): Promise<Membership> {
+    const { credential, clock, random, logger, readiness, handshakeTimeoutMs, authorityAddress: address } = this.#deps;
+    const backoff = new Backoff({ ...RETRY, random });
+    for (;;) {
+      try {
+        const membership = await joinMesh({ credential, address, clock, handshakeTimeoutMs });
+        logger.info('joined', { instance: membership.instanceId, authority: address });
+        return membership;
+      } catch (error) {
+        if (!(error instanceof AuthorityError)) throw error;
+        if (!error.transient) throw joinRefused(error);
+        const delayMs = backoff.next();
+        const reason = error.reason ?? error.refused?.code ?? 'AUTHORITY_UNREACHABLE';
+        readiness.block('join', error.message);
+        logger.warn('join_failed', { reason, detail: error.message, retryMs: Math.round(delayMs) });
+        await pause(delayMs, signal);
+      }
+    }
+  }
+}
+
+function joinRefused(error: AuthorityError): MeshError {
+  const code = error.reason ?? error.refused?.code;
+  return new MeshError(
+    'JOIN_REFUSED',
+    `the authority refused this instance: ${code === undefined ? '' : `${code}: `}${error.message}`,
+    {
+      cause: error,
+      hint: 'a new join credential comes from `ait agent credential <agent>` on the authority',
+    },
+  );
+}
+
+/** @throws the signal's reason when it aborts */
+function pause(delayMs: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const stop = () => {
+      cancel();
+      reject(signal.reason as Error);
+    };
+    const cancel = after({
+      delayMs,
+      run: () => {
+        signal.removeEventListener('abort', stop);
+        resolve();
+      },
+    });
+    if (signal.aborted) stop();
+    else signal.addEventListener('abort', stop, { once: true });
+  });
+}

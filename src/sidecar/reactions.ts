@@ -1,0 +1,123 @@
+import type { Rejection } from '../domain/rejection.ts';
+import type { Logger } from '../platform/logger.ts';
+import type { Readiness } from '../platform/readiness.ts';
+import type { DecisionLog } from './decision-log.ts';
+import type { KeepAlive } from './exchange/keep-alive.ts';
+import type { MeshMembership } from './membership.ts';
+import type { Measurer } from './measure/measurer.ts';
+import type { PromptMemory } from './measure/prompt-memory.ts';
+import type { SelfStanding } from './self-standing.ts';
+import type { SessionPool } from './session/session-pool.ts';
+import type { SessionRegistry } from './session/session-registry.ts';
+import type { SidecarMetrics } from './sidecar-metrics.ts';
+import type { InboundListener } from './transport/inbound-listener.ts';
+
+export interface ReactionsDeps {
+  readonly logger: Logger;
+  readonly metrics: SidecarMetrics;
+  readonly readiness: Readiness;
+  readonly decisions: DecisionLog;
+  readonly measurer: Measurer;
+  readonly promptMemory: PromptMemory;
+  readonly membership: MeshMembership;
+  readonly standing: SelfStanding;
+  readonly registry: SessionRegistry;
+  readonly pool: SessionPool;
+  readonly keepAlive: KeepAlive;
+  readonly inbound: InboundListener;
+  readonly ownRejection: () => Rejection | undefined;
+  readonly idleAfterMs: number;
+}
+
+/**
+ * What follows from what: the one place that says what a sidecar does when something that it depends on has changed.
+ * Every reaction is synchronous: nothing else happens between a change and the cut that it calls for.
+ */
+export class Reactions {
+  readonly #deps: ReactionsDeps;
+
+  constructor(deps: ReactionsDeps) {
+    this.#deps = deps;
+  }
+
+  /** The agent is made of something else now, or can no longer be measured: we judge ourselves, then tell everybody. */
+  measurementChanged(): void {
+    const { measurer, readiness, membership, standing, metrics, keepAlive, ownRejection } = this.#deps;
+    const result = measurer.current();
+    if (result.ok) {
+      readiness.clear('measurement');
+      membership.identity.measured(result.measurement);
+    } else readiness.block('measurement', `${result.rejection.code}: ${result.rejection.detail}`);
+    const refused = standing.evaluate();
+    metrics.measurements.add({ standing: refused === undefined ? 'in_order' : 'refused' });
+    if (ownRejection() === undefined) keepAlive.announce();
+  }
+
+  /** What we think of ourselves has changed. */
+  standingChanged(next: Rejection | undefined, previous: Rejection | undefined): void {
+    const { readiness, registry, decisions, membership, ownRejection } = this.#deps;
+    if (next === undefined) {
+      this.#inOrderAgain();
+      return;
+    }
+    const sessionsEnded = registry.live().length;
+    if (ownRejection() !== undefined) registry.endAll(next);
+    readiness.block('standing', `${next.code}: ${next.detail}`);
+    if (membership.joined) membership.identity.wake();
+    if (next.code !== 'AIT_MISSING' && next.code !== 'STATE_MISSING') {
+      decisions.selfRefused(next, { wasInOrder: previous === undefined, sessionsEnded });
+    }
+  }
+
+  /** New signed state is in force. */
+  stateChanged(): void {
+    const { readiness, standing, registry, pool, membership } = this.#deps;
+    readiness.clear('state');
+    standing.evaluate();
+    registry.reconsiderAll();
+    pool.retryAtOnce();
+    if (membership.joined) membership.identity.wake();
+  }
+
+  /** A token that says what is measured now, or lives longer, has arrived. */
+  tokenRenewed(): void {
+    const { standing, keepAlive } = this.#deps;
+    standing.evaluate();
+    keepAlive.announce();
+  }
+
+  /** A new certificate is in use. */
+  rotated(): void {
+    const { inbound, standing } = this.#deps;
+    inbound.rotate();
+    standing.evaluate();
+  }
+
+  /** Other roots are trusted from now on. */
+  trustChanged(): void {
+    const { membership, inbound } = this.#deps;
+    if (membership.joined) membership.identity.trustChanged();
+    inbound.rotate();
+  }
+
+  /** Once a second: what only time changes. The wall clock is compared, because it may have been set. */
+  secondPassed(): void {
+    const { standing, registry, pool, idleAfterMs } = this.#deps;
+    standing.evaluate();
+    registry.reconsiderAll();
+    pool.closeIdle(idleAfterMs);
+  }
+
+  #inOrderAgain(): void {
+    const { readiness, pool, membership, standing, measurer, promptMemory, logger } = this.#deps;
+    readiness.clear('standing');
+    pool.retryAtOnce();
+    membership.identity.wake();
+    logger.info('standing_in_order', { baseline: standing.baseline });
+    const result = measurer.current();
+    if (!result.ok || standing.baseline === undefined) return;
+    for (const { hash } of Object.values(result.measurement.system_prompt?.prompts ?? {})) {
+      promptMemory.approve(hash).catch((error: unknown) => logger.warn('prompt_not_kept', { error }));
+    }
+  }
+}

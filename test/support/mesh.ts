@@ -1,0 +1,137 @@
+import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { AgentFiles, baselineYaml } from './agent-files.ts';
+import { TestAgent, type Enforcement } from './test-agent.ts';
+import { TestApp } from './test-app.ts';
+import { TestAuthority } from './test-authority.ts';
+
+export interface AgentSpec {
+  /** Names of agents it calls: each gets a grant and a unix socket. */
+  readonly calls?: readonly string[];
+  /** Whether an echo server takes its calls. Default: whether any other agent calls it. */
+  readonly app?: boolean;
+  /** Whether its sidecar is started. Default true. */
+  readonly start?: boolean;
+  /** Whether what it measures is approved. Default true. */
+  readonly approve?: boolean;
+  /** Whether it may call what it calls. Default true. */
+  readonly granted?: boolean;
+  /** More members of its `kind: Agent`. */
+  readonly record?: object;
+  /** Where to find peers, instead of where the authority says: `host:port` by name. */
+  readonly addresses?: Readonly<Record<string, string>>;
+  /** More members of the sidecar's configuration; sections are merged. */
+  readonly config?: Readonly<Record<string, object | string>>;
+  readonly enforcement?: Enforcement;
+}
+
+export interface MeshSpec {
+  readonly agents: Readonly<Record<string, AgentSpec>>;
+  /** More members of the authority's configuration. */
+  readonly authority?: object;
+}
+
+/** A mesh of real processes in a temporary directory. */
+export class TestMesh {
+  readonly folder: string;
+  readonly authority: TestAuthority;
+  readonly #agents = new Map<string, TestAgent>();
+  readonly #apps: TestApp[] = [];
+
+  constructor(folder: string, authority: TestAuthority) {
+    this.folder = folder;
+    this.authority = authority;
+  }
+
+  agent(name: string): TestAgent {
+    const agent = this.#agents.get(name);
+    if (agent === undefined) throw new Error(`there is no agent ${name} in this mesh`);
+    return agent;
+  }
+
+  /** Files, registration, approval, grants. */
+  async register(name: string, spec: AgentSpec): Promise<AgentFiles> {
+    const { calls = [], approve = true, granted = true, record = {} } = spec;
+    const files = new AgentFiles(join(this.folder, name));
+    await files.create(name);
+    const sponsor = { id: 'u-1', name: 'Ada Lovelace', email: 'ada@acme.example' };
+    await this.authority.writePolicy(`agents/${name}`, { kind: 'Agent', id: name, lifecycle: 'active', sponsor, ...record });
+    if (approve) await this.approve(name, { id: `${name}-1`, files });
+    if (granted && calls.length > 0) {
+      await this.authority.writePolicy(`grants/${name}`, { kind: 'Grant', from: name, to: [...calls] });
+    }
+    return files;
+  }
+
+  /** Approves what the files say now. */
+  async approve(agent: string, { id, files }: { readonly id: string; readonly files: AgentFiles }): Promise<void> {
+    const measurement = await files.measure();
+    await this.authority.writePolicy(`baselines/${id}`, baselineYaml({ agent, id, measurement }));
+  }
+
+  /** Adds one running copy of an agent under a name of its own. */
+  async addInstance(name: string, { agent, files, spec }: { agent: string; files: AgentFiles; spec: AgentSpec }): Promise<TestAgent> {
+    const folder = join(this.folder, name);
+    await mkdir(folder, { recursive: true });
+    const credential = join(folder, 'credential');
+    await writeFile(credential, await this.authority.credential(agent), { mode: 0o600 });
+    const app = spec.app === true ? await TestApp.start() : undefined;
+    if (app !== undefined) this.#apps.push(app);
+    const { calls = [], addresses = {}, config = {}, enforcement } = spec;
+    const basis: Record<string, object | string> = {
+      state_dir: join(folder, 'state'),
+      authority: { join_credential: credential },
+      inbound: { listen: '127.0.0.1:0' },
+      metrics: { listen: '127.0.0.1:0' },
+      ...(app !== undefined && { app: { address: app.address } }),
+      peers: calls.map((peer) => ({
+        agent: peer,
+        listen: `unix:${join(folder, `to-${peer}.sock`)}`,
+        ...(addresses[peer] !== undefined && { address: addresses[peer] }),
+      })),
+      timing: { drain: '200ms' },
+      measure: files.section,
+    };
+    for (const [section, more] of Object.entries(config)) {
+      const known = basis[section];
+      basis[section] = typeof more === 'object' && typeof known === 'object' ? { ...known, ...more } : more;
+    }
+    const measurement = await files.measure();
+    const made = new TestAgent({ name, folder, files, measurement, app, config: basis, enforcement });
+    this.#agents.set(name, made);
+    if (spec.start !== false) await made.start();
+    return made;
+  }
+
+  async end(failed: boolean): Promise<void> {
+    const processes = [...this.authority.processes, ...[...this.#agents.values()].flatMap((agent) => agent.processes)];
+    if (failed) for (const process of processes) console.error(process.tail());
+    // Nothing is asserted about how they end; tests of stopping stop them themselves.
+    await Promise.all(processes.map((process) => process.kill()));
+    await Promise.all(this.#apps.map((app) => app.stop()));
+    await chmod(this.folder, 0o700);
+    await rm(this.folder, { recursive: true, force: true, maxRetries: 3 });
+  }
+}
+
+/**
+ * Starts a mesh of real processes and has it ended with the test, whatever comes of it. When the test fails, the end of
+ * every process's log is printed.
+ */
+export async function startMesh(t: TestContext, { agents, authority = {} }: MeshSpec): Promise<TestMesh> {
+  const folder = await mkdtemp(join(tmpdir(), 'ait-e2e-'));
+  const mesh = new TestMesh(folder, new TestAuthority(join(folder, 'authority'), authority));
+  t.after(() => mesh.end((t as TestContext & { passed: boolean }).passed === false));
+  const called = new Set(Object.values(agents).flatMap(({ calls = [] }) => calls));
+  const registered = await Promise.all(
+    Object.entries(agents).map(async ([name, spec]) => {
+      const withApp = { ...spec, app: spec.app ?? called.has(name) };
+      return { name, spec: withApp, files: await mesh.register(name, spec) };
+    }),
+  );
+  await mesh.authority.start();
+  await Promise.all(registered.map(({ name, spec, files }) => mesh.addInstance(name, { agent: name, files, spec })));
+  return mesh;
+}

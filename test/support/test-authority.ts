@@ -1,0 +1,88 @@
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { stringify } from 'yaml';
+import { postAdmin } from '../../src/cli/authority-admin-client.ts';
+import { LoggedProcess } from './child-process.ts';
+import { AIT_BINARY } from './test-agent.ts';
+
+export const TRUST_DOMAIN = 'acme.example';
+
+/** The keys that make an authority one. A test that holds them can forge what only a compromised authority could. */
+export interface AuthorityKeys {
+  readonly root_certificate: string;
+  readonly root_key: string;
+  readonly ait_key: string;
+  readonly state_key: string;
+}
+
+/** The authority of a test's mesh, a process of its own. */
+export class TestAuthority {
+  readonly folder: string;
+  readonly policyDir: string;
+  readonly stateDir: string;
+  readonly #config: object;
+  readonly processes: LoggedProcess[] = [];
+  #address: string | undefined;
+
+  constructor(folder: string, config: object = {}) {
+    this.folder = folder;
+    this.policyDir = join(folder, 'policy');
+    this.stateDir = join(folder, 'state');
+    this.#config = config;
+  }
+
+  get process(): LoggedProcess {
+    const process = this.processes.at(-1);
+    if (process === undefined) throw new Error('the authority was not started');
+    return process;
+  }
+
+  /** `host:port`; the same after a restart. */
+  get address(): string {
+    return this.#address ?? '127.0.0.1:0';
+  }
+
+  async start(): Promise<void> {
+    const path = join(this.folder, 'authority.yaml');
+    const config = {
+      trust_domain: TRUST_DOMAIN,
+      listen: this.address,
+      metrics_listen: '127.0.0.1:0',
+      state_dir: this.stateDir,
+      policy_dir: this.policyDir,
+      ...this.#config,
+    };
+    await mkdir(this.policyDir, { recursive: true });
+    await writeFile(path, stringify(config));
+    this.processes.push(new LoggedProcess('authority', [AIT_BINARY, 'authority', '--config', path]));
+    this.#address = (await this.process.waitFor('authority_ready'))['listen'] as string;
+  }
+
+  /** Puts a document into the policy directory; a text as it is, an object as YAML. */
+  async writePolicy(name: string, document: string | object): Promise<void> {
+    const path = join(this.policyDir, `${name}.yaml`);
+    await mkdir(dirname(path), { recursive: true });
+    await writeFile(path, typeof document === 'string' ? document : stringify(document));
+  }
+
+  async removePolicy(name: string): Promise<void> {
+    await rm(join(this.policyDir, `${name}.yaml`));
+  }
+
+  /** A join credential in its text form. Default: 10 uses, 1 hour. */
+  async credential(agent: string, options: { readonly uses?: number; readonly expires?: string } = {}): Promise<string> {
+    const { uses = 10, expires = '1h' } = options;
+    const socket = join(this.stateDir, 'admin.sock');
+    const answer = await postAdmin({ socket, path: '/join-credentials', body: { agent, uses, expires } });
+    return (answer as { credential: string }).credential;
+  }
+
+  /** Reads the authority's keys out of its state, which only this user may. */
+  async keys(): Promise<AuthorityKeys> {
+    const [, ...body] = (await readFile(join(this.stateDir, 'state.json'), 'utf8')).split('\n');
+    const collections = JSON.parse(body.join('\n')) as [string, [string, AuthorityKeys][]][];
+    const found = collections.find(([name]) => name === 'authority_keys')?.[1][0]?.[1];
+    if (found === undefined) throw new Error('the authority has no keys');
+    return found;
+  }
+}
