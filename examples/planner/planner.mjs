@@ -45,7 +45,7 @@ function ask(question) {
     researcher.Ask({ question }, { deadline: Date.now() + 5000 }, (error, response) => {
       const status = grpc.status[error?.code ?? grpc.status.OK];
       const ms = Math.round(performance.now() - started);
-      if (error) say({ call: 'Ask', status, ms, detail: error.details }, `${status}: ${error.details}`);
+      if (error) say({ call: 'Ask', status, ms, detail: error.details }, `${status}: ${gist(error.details)}`);
       else say({ call: 'Ask', status, ms, answer: response.answer }, `${status} in ${ms} ms: ${response.answer}`);
       resolve(status);
     });
@@ -67,11 +67,16 @@ function investigate(topic, count) {
     call.on('status', ({ code, details }) => {
       const status = grpc.status[code];
       const ms = Math.round(performance.now() - started);
-      const so = code === grpc.status.OK ? `OK, ${findings} findings` : `${status} after ${findings} findings: ${details}`;
+      const so = code === grpc.status.OK ? `OK, ${findings} findings` : `${status} after ${findings} findings: ${gist(details)}`;
       say({ call: 'Investigate', status, findings, ms, detail: details }, so);
       resolve(status);
     });
   });
+}
+
+/** grpc-js adds every error it met on the way. */
+function gist(details) {
+  return details.split('. ')[0];
 }
 
 function say(fields, text) {

@@ -29,6 +29,8 @@ const localAddress = (text: string) =>
 const duration = (byDefault: string, { atLeastMs, atMostMs }: { atLeastMs: number; atMostMs: number }, text: string) =>
   v.pipe(
     v.optional(v.string(), byDefault),
+    // Before the transformation, or the JSON Schema of the file would not have it.
+    v.description(`${text} Default ${byDefault}.`),
     v.rawTransform(({ dataset, addIssue, NEVER }) => {
       try {
         return parseDuration(dataset.value);
@@ -39,7 +41,6 @@ const duration = (byDefault: string, { atLeastMs, atMostMs }: { atLeastMs: numbe
     }),
     v.minValue(atLeastMs, `at least ${atLeastMs} ms`),
     v.maxValue(atMostMs, `at most ${atMostMs} ms`),
-    v.description(`${text} Default ${byDefault}.`),
   );
 
 const count = (byDefault: number, text: string) =>

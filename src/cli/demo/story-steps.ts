@@ -2,6 +2,7 @@ import { appendFileSync, cpSync, readFileSync, renameSync, symlinkSync, writeFil
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import type { Dimension } from '../../domain/measurement.ts';
+import { systemClock } from '../../platform/clock.ts';
 import { measureExample } from '../dev/example-plan.ts';
 import { DIMENSION_WORDS } from '../explain/explanation.ts';
 import { measureToYaml } from '../mesh-runner/mesh-files.ts';
@@ -140,7 +141,7 @@ async function approve(stage: Stage, folder: string): Promise<void> {
   const config = join(stage.layout.config, 'planner-v2.yaml');
   writeFileSync(config, stringify({ measure: measureToYaml(measureExample(folder)) }));
   const output = join(stage.layout.policy, 'baselines/planner-v2.yaml');
-  const who = ['--approved-by', 'ait demo', '--approved-at', '2100-01-01T00:00:00Z'];
+  const who = ['--approved-by', 'ait demo', '--approved-at', new Date(systemClock.now()).toISOString()];
   await runAit(stage, ['baseline', 'build', '--agent', 'planner', '--id', BASELINE_V2, '--config', config, ...who, '--output', output]);
 }
 

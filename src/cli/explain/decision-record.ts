@@ -28,7 +28,11 @@ export interface AskedSidecar {
 export interface FoundDecision {
   readonly decision: DecisionRecord;
   readonly sidecar: AskedSidecar;
+  /** How many calls were refused for the same reason since. */
+  readonly repeats: number;
 }
+
+type Candidate = Omit<FoundDecision, 'repeats'>;
 
 export interface Search {
   /** A name or a whole SPIFFE ID. */
@@ -62,7 +66,30 @@ export function findDecision(sidecars: readonly AskedSidecar[], { agent, id }: S
   const [newest] = about;
   if (newest === undefined) return undefined;
   const together = about.filter(({ decision }) => newest.decision.at - decision.at <= ONE_EVENT_MS);
-  return together.find(({ decision }) => !HEARSAY.has(decision.rejection?.code ?? '')) ?? newest;
+  const telling = together.find(({ decision }) => !HEARSAY.has(decision.rejection?.code ?? '')) ?? newest;
+  return beginningOf(telling, about);
+}
+
+/**
+ * What goes on being refused is one event: told is how it began, which is when something was cut, and how often it
+ * came back.
+ */
+function beginningOf(found: Candidate, about: readonly Candidate[]): FoundDecision {
+  const own = about.filter(({ sidecar }) => sidecar === found.sidecar);
+  const start = own.indexOf(found);
+  const otherwise = own.findIndex((one, index) => index > start && !isSameCause(one.decision, found.decision));
+  const run = own.slice(start, otherwise === -1 ? own.length : otherwise);
+  const cut = run.findIndex(({ decision }) => decision.outcome === 'terminated');
+  return cut === -1 ? { ...found, repeats: 0 } : { ...(run[cut] ?? found), repeats: countCalls(run.slice(0, cut)) };
+}
+
+function isSameCause(a: DecisionRecord, b: DecisionRecord): boolean {
+  return a.rejection?.code === b.rejection?.code && a.rejection?.detail === b.rejection?.detail;
+}
+
+/** The sidecar's verdict on its own agent is no call. */
+function countCalls(found: readonly Candidate[]): number {
+  return found.filter(({ decision }) => decision.subject !== 'self').length;
 }
 
 function concerns(agent: string, { status }: AskedSidecar, { subject }: DecisionRecord): boolean {

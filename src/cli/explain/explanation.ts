@@ -20,7 +20,7 @@ export function nameOf(id: string): string {
 }
 
 /** The whole answer for a terminal: what, who, why, and what to do. */
-export function renderExplanation({ decision, sidecar }: FoundDecision, colors: Colors): string {
+export function renderExplanation({ decision, sidecar, repeats }: FoundDecision, colors: Colors): string {
   const { rejection } = decision;
   if (rejection === undefined) return '';
   const { meaning, action } = REJECTIONS[rejection.code];
@@ -37,6 +37,7 @@ export function renderExplanation({ decision, sidecar }: FoundDecision, colors: 
     ['clocks', rejection.clocks === undefined ? [] : clockLines(rejection.clocks)],
     ['peer said', peerLines(rejection)],
     ['cut', cutLine(decision)],
+    ['since', repeats === 0 ? [] : [`${repeats} call(s) refused for the same reason`]],
     ['id', decision.correlationId === '' ? [] : [`${decision.correlationId} (the same on both sides)`]],
   ];
   const body = rows.filter(([, lines]) => lines.length > 0).map(([label, lines]) => row(label, lines, colors));
@@ -96,7 +97,7 @@ function peerLines({ peerSaid }: Rejection): string[] {
 
 function cutLine({ connections, enforcementMs }: FoundDecision['decision']): string[] {
   if (connections === undefined || enforcementMs === undefined) return [];
-  return [`${connections} connection(s), ${enforcementMs.toFixed(1)} ms after it was detected`];
+  return [`${connections} data connection(s) and the session, ${enforcementMs.toFixed(1)} ms after it was detected`];
 }
 
 function row(label: string, lines: readonly string[], colors: Colors): string {

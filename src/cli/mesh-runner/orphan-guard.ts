@@ -26,6 +26,7 @@ export class OrphanGuard {
   close(): Promise<void> {
     if (this.#shell.exitCode !== null || this.#shell.pid === undefined) return Promise.resolve();
     return new Promise((resolve) => {
+      this.#shell.ref();
       this.#shell.once('exit', () => resolve());
       this.#shell.stdin?.end('. 0\n');
     });

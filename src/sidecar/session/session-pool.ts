@@ -14,8 +14,9 @@ export interface SessionPoolDeps {
   readonly end: (session: Session, cause: Rejection) => void;
 }
 
-/** How often one attempt to get a session dials, before it gives up: another instance may be in better order. */
-const DIALS_PER_ATTEMPT = 3;
+/** One attempt to get a session dials so often before it gives up: another instance may be in better order. */
+const MIN_DIALS = 3;
+const MAX_DIALS = 8;
 
 /** No other instance of the peer would change it. */
 const SAME_FOR_ALL: ReadonlySet<RejectionCode> = new Set(['STATE_MISSING', 'STATE_STALE', 'GRANT_MISSING']);
@@ -27,6 +28,7 @@ interface PeerEntry {
   /** Our monotonic clock; before then the last refusal is the answer. */
   retryAt: number;
   lastCause: Rejection | undefined;
+  lastGood: string | undefined;
 }
 
 export type PooledSession =
@@ -83,13 +85,9 @@ export class SessionPool {
       ok: false,
       cause: rejection('PEER_ADDRESS_UNKNOWN', `no address of ${peer} is configured, and the authority knows none`),
     };
-    // Round and round: behind one address there may be many instances.
-    const tries =
-      addresses.length === 0
-        ? []
-        : Array.from({ length: DIALS_PER_ATTEMPT }, (_, n) => addresses[n % addresses.length]);
-    for (const address of tries.filter((candidate) => candidate !== undefined)) {
+    for (const address of this.#tries(entry, addresses)) {
       result = await this.#deps.dial({ peer, address });
+      if (result.ok) entry.lastGood = address;
       if (result.ok || result.cause.self === true || SAME_FOR_ALL.has(result.cause.code)) break;
     }
     if (result.ok) {
@@ -105,6 +103,15 @@ export class SessionPool {
     return result;
   }
 
+  /** The address that worked last comes first; a single one is tried again: behind it there may be many instances. */
+  #tries({ lastGood }: PeerEntry, addresses: readonly string[]): readonly string[] {
+    const ordered = addresses.toSorted((a, b) => Number(b === lastGood) - Number(a === lastGood));
+    const rounds = ordered.length === 0 ? 0 : Math.ceil(MIN_DIALS / ordered.length);
+    return Array.from({ length: rounds }, () => ordered)
+      .flat()
+      .slice(0, MAX_DIALS);
+  }
+
   #entry(peer: SpiffeId): PeerEntry {
     const known = this.#peers.get(peer);
     if (known !== undefined) return known;
@@ -114,6 +121,7 @@ export class SessionPool {
       backoff: new Backoff({ random: this.#deps.random }),
       retryAt: 0,
       lastCause: undefined,
+      lastGood: undefined,
     };
     this.#peers.set(peer, entry);
     return entry;

@@ -1,0 +1,171 @@
+import { randomBytes } from 'node:crypto';
+import type { ClientHttp2Stream, ServerHttp2Stream } from 'node:http2';
+import type { TLSSocket } from 'node:tls';
+import { parseSpiffeId, type SpiffeId } from '../../src/domain/agent-id.ts';
+import type { ProofClaims, Role } from '../../src/domain/identity-token.ts';
+import { signProof } from '../../src/crypto/proof.ts';
+import { sha256Base64Url } from '../../src/crypto/keys.ts';
+import { readSvid } from '../../src/crypto/svid.ts';
+import { sessionIdOf } from '../../src/sidecar/exchange/connection-binding.ts';
+import type { ExchangeRequest } from '../../src/wire/generated/ait/v1/ExchangeRequest.ts';
+import type { ExchangeRequest__Output } from '../../src/wire/generated/ait/v1/ExchangeRequest.ts';
+import type { Hello, Hello__Output } from '../../src/wire/generated/ait/v1/Hello.ts';
+import { exchangeService } from '../../src/wire/services.ts';
+import type { Identity } from './forgery.ts';
+
+export type Message = ExchangeRequest;
+export type Received = ExchangeRequest__Output;
+
+/** Shared by both roles: requests and responses are the same messages. */
+const { requestSerialize, requestDeserialize } = exchangeService.Exchange;
+
+/** A gRPC message behind its five bytes. */
+export function grpcFrame(message: Uint8Array, { compressed = 0, length = message.length } = {}): Buffer {
+  const head = Buffer.alloc(5);
+  head.writeUInt8(compressed, 0);
+  head.writeUInt32BE(length, 1);
+  return Buffer.concat([head, message]);
+}
+
+/**
+ * One Exchange stream in the hands of an attacker: a real HTTP/2 stream on which any message can be said at any time,
+ * and any byte. Where nothing else is asked for it says what an honest sidecar would.
+ */
+export class HostileExchange {
+  readonly role: Role;
+  readonly identity: Identity;
+  readonly stream: ClientHttp2Stream | ServerHttp2Stream;
+  readonly socket: TLSSocket;
+  readonly correlationId: string;
+  readonly nonce = randomBytes(32);
+  /** Settles when the stream is over. */
+  readonly closed: Promise<void>;
+  readonly received: Received[] = [];
+  theirs: Hello__Output | undefined;
+  #read = 0;
+  #bytes = Buffer.alloc(0);
+  #wake = (): void => undefined;
+  #over = false;
+  #seq = 0;
+
+  constructor(input: { role: Role; identity: Identity; stream: ClientHttp2Stream | ServerHttp2Stream; socket: TLSSocket; correlationId?: string }) {
+    this.role = input.role;
+    this.identity = input.identity;
+    this.stream = input.stream;
+    this.socket = input.socket;
+    this.correlationId = input.correlationId ?? randomBytes(9).toString('base64url');
+    this.stream.on('error', () => undefined);
+    this.stream.on('data', (chunk: Buffer) => this.#take(chunk));
+    this.closed = new Promise((resolve) => {
+      const finish = () => {
+        this.#over = true;
+        this.#wake();
+        resolve();
+      };
+      this.stream.once('end', finish);
+      this.stream.once('close', finish);
+      this.socket.once('close', finish);
+    });
+  }
+
+  send(message: Message): void {
+    this.sendRaw(grpcFrame(requestSerialize(message)));
+  }
+
+  sendRaw(bytes: Uint8Array): void {
+    if (!this.stream.destroyed && this.stream.writable) this.stream.write(bytes);
+  }
+
+  /** The next message, `undefined` once the stream is over. */
+  async next(deadlineMs = 8_000): Promise<Received | undefined> {
+    const timer = setTimeout(() => {
+      this.#over = true;
+      this.#wake();
+    }, deadlineMs);
+    while (this.received.length <= this.#read && !this.#over) await new Promise<void>((resolve) => (this.#wake = resolve));
+    clearTimeout(timer);
+    return this.received[this.#read++];
+  }
+
+  /** Reads on until a message of this kind. @throws Error at the end of the stream */
+  async expect<K extends 'hello' | 'proof' | 'accept' | 'reject' | 'goodbye' | 'heartbeat'>(kind: K): Promise<NonNullable<Received[K]>> {
+    for (;;) {
+      const message = await this.next();
+      if (message === undefined) throw new Error(`the stream ended before ${kind}; got ${this.received.map((m) => m.message).join(', ')}`);
+      if (kind !== message.message) continue;
+      if (message.hello) this.theirs = message.hello;
+      return message[kind] as NonNullable<Received[K]>;
+    }
+  }
+
+  hello(overrides: Partial<Hello> = {}): void {
+    const { identity, nonce, correlationId } = this;
+    const { ait, instanceId } = identity;
+    this.send({ hello: { versions: [1], ait, nonce, instanceId, dataAddress: '127.0.0.1:1', correlationId, ...overrides } });
+  }
+
+  /** What an honest proof would say now; call it after their Hello. */
+  proofClaims(overrides: Partial<ProofClaims> = {}): ProofClaims {
+    const [mine, theirs] = [this.nonce, this.theirs?.nonce ?? Buffer.alloc(32)].map((bytes) => bytes.toString('base64url'));
+    const [own, other] = [this.identity.thumbprint, sha256Base64Url(this.peerDer)];
+    const pair = <T>(ours: T, peers: T) => (this.role === 'dialler' ? { dialler: ours, acceptor: peers } : { dialler: peers, acceptor: ours });
+    return {
+      aud: this.peer,
+      iat: Math.floor(Date.now() / 1000),
+      role: this.role,
+      seq: this.#seq,
+      nonce: pair(mine ?? '', theirs ?? ''),
+      x5t: pair(own, other),
+      ath: sha256Base64Url(this.identity.ait),
+      measurement: this.identity.measurement,
+      ...overrides,
+    };
+  }
+
+  signedProof(overrides: Partial<ProofClaims> = {}): string {
+    const jws = signProof({ claims: this.proofClaims(overrides), key: this.identity.keyPair.privateKey });
+    this.#seq += 1;
+    return jws;
+  }
+
+  prove(overrides: Partial<ProofClaims> = {}): void {
+    this.send({ proof: { jws: this.signedProof(overrides) } });
+  }
+
+  heartbeat(overrides: Partial<ProofClaims> = {}): void {
+    this.send({ heartbeat: { jws: this.signedProof(overrides) } });
+  }
+
+  accept(): void {
+    this.send({ accept: {} });
+  }
+
+  /** Hexadecimal; known once their Hello has come. */
+  get sessionId(): string {
+    const peerNonce = this.theirs?.nonce ?? Buffer.alloc(32);
+    return sessionIdOf({ ourRole: this.role, ourNonce: this.nonce, peerNonce } as Parameters<typeof sessionIdOf>[0]);
+  }
+
+  get peerDer(): Buffer {
+    return this.socket.getPeerX509Certificate()?.raw ?? Buffer.alloc(0);
+  }
+
+  get peer(): SpiffeId {
+    return this.peerDer.length === 0 ? parseSpiffeId('spiffe://acme.example/agent/nobody') : readSvid(this.peerDer).spiffeId;
+  }
+
+  destroy(): void {
+    this.socket.destroy();
+  }
+
+  #take(chunk: Buffer): void {
+    this.#bytes = Buffer.concat([this.#bytes, chunk]);
+    while (this.#bytes.length >= 5) {
+      const length = this.#bytes.readUInt32BE(1);
+      if (this.#bytes.length < 5 + length) return;
+      this.received.push(requestDeserialize(this.#bytes.subarray(5, 5 + length)));
+      this.#bytes = this.#bytes.subarray(5 + length);
+      this.#wake();
+    }
+  }
+}
