@@ -13,7 +13,7 @@ import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const testRoot = join(root, 'test');
-const defaultFolders = ['unit', 'property', 'vectors', 'compliance', 'integration', 'e2e'];
+const defaultFolders = ['unit', 'property', 'compliance', 'integration', 'e2e'];
 
 const options = process.argv.slice(2).filter((argument) => argument.startsWith('-'));
 const named = process.argv.slice(2).filter((argument) => !argument.startsWith('-'));

@@ -92,8 +92,11 @@ export function sidecarCommand(config: string): [string, ...string[]] {
   return [process.execPath, AIT, 'sidecar', '--config', config];
 }
 
+/** The line `sidecar_ready`. */
+export type SidecarRecord = Readonly<Record<string, unknown>>;
+
 /** Local address of the peer's outbound listener, out of `sidecar_ready`. */
-export function peerListen(record: Readonly<Record<string, unknown>>, name: string): string {
+export function peerListen(record: SidecarRecord, name: string): string {
   const peers = record['peers'] as readonly { agent: string; listen: string }[];
   const found = peers.find(({ agent }) => agent.endsWith(`/agent/${name}`));
   if (found === undefined) throw new Error(`the sidecar does not listen for ${name}`);

@@ -67,7 +67,8 @@ function investigate(topic, count) {
     call.on('status', ({ code, details }) => {
       const status = grpc.status[code];
       const ms = Math.round(performance.now() - started);
-      const so = code === grpc.status.OK ? `OK, ${findings} findings` : `${status} after ${findings} findings: ${gist(details)}`;
+      const so =
+        code === grpc.status.OK ? `OK, ${findings} findings` : `${status} after ${findings} findings: ${gist(details)}`;
       say({ call: 'Investigate', status, findings, ms, detail: details }, so);
       resolve(status);
     });

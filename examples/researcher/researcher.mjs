@@ -19,7 +19,10 @@ function readKnowledge() {
   const folder = join(home, 'knowledge');
   const { entries } = JSON.parse(readFileSync(join(folder, 'manifest.json'), 'utf8'));
   return entries.flatMap(({ name, path }) => {
-    const sentences = readFileSync(join(folder, path), 'utf8').replaceAll('\n', ' ').match(/[^.]+\./g) ?? [];
+    const sentences =
+      readFileSync(join(folder, path), 'utf8')
+        .replaceAll('\n', ' ')
+        .match(/[^.]+\./g) ?? [];
     return sentences.map((text) => ({ text: text.trim(), source: name }));
   });
 }

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { Server as GrpcServer } from '@grpc/grpc-js';
 import type { SpiffeId } from '../domain/agent-id.ts';
+import { isMeshError, MeshError } from '../domain/mesh-error.ts';
 import type { Endpoint, Revocation } from '../domain/mesh-state.ts';
 import { after, systemClock, type Clock } from '../platform/clock.ts';
 import { ComponentStack, type Component } from '../platform/component.ts';
@@ -12,7 +13,8 @@ import { Readiness } from '../platform/readiness.ts';
 import type { StateStore } from '../platform/store.ts';
 import { identityService, joinService, reportService, stateService } from '../wire/services.ts';
 import { createAdminViews } from './admin-views.ts';
-import { AdminListener } from './admin.ts';
+import { authorityAdminRoutes } from './admin-routes.ts';
+import { AdminSocket } from '../platform/admin-socket.ts';
 import { AitIssuer } from './ait-issuer.ts';
 import { createAuthorityMetrics } from './authority-metrics.ts';
 import { Callers } from './callers.ts';
@@ -25,7 +27,7 @@ import { JoinCredentials } from './join-credentials.ts';
 import { createJoinService } from './join-service.ts';
 import { PolicyDirectory } from './policy-directory.ts';
 import { indexPolicy } from './policy-index.ts';
-import { ProbeListener } from './probe-listener.ts';
+import { ProbeServer } from '../platform/probe-server.ts';
 import type { StateSource } from './recipient-view.ts';
 import { ReportService } from './report-service.ts';
 import { StatePublisher } from './state-publisher.ts';
@@ -63,12 +65,28 @@ const PRUNE_INTERVAL_MS = 10_000;
  * `START_FAILED` naming the part that did not start, with `ADDRESS_IN_USE` or another as cause
  */
 export async function startAuthority(options: AuthorityOptions): Promise<Authority> {
-  const store = await FileStore.open(options.config.state_dir);
+  const store = await openStore(options.config.state_dir);
   try {
     return await assemble(options, store);
   } catch (error) {
     await store.close();
     throw error;
+  }
+}
+
+async function openStore(directory: string): Promise<StateStore> {
+  try {
+    return await FileStore.open(directory);
+  } catch (cause) {
+    if (isMeshError(cause)) throw cause;
+    throw new MeshError(
+      'FILE_UNREADABLE',
+      `the state directory ${directory} cannot be used: ${(cause as Error).message}`,
+      {
+        cause,
+        hint: "make it a directory of the authority's user on a disk with space, or name another one (state_dir)",
+      },
+    );
   }
 }
 
@@ -151,24 +169,27 @@ async function assemble(options: AuthorityOptions, store: StateStore): Promise<A
       server.addService(reportService, reports.handlers);
     },
   });
-  const probes = new ProbeListener({ address: config.metrics_listen, readiness, registry });
+  const probes = new ProbeServer({ listen: config.metrics_listen, readiness, registry });
   const addresses = () => ({ grpc: grpc.address, metrics: probes.address });
-  const admin = new AdminListener({
+  const admin = new AdminSocket({
     path: join(config.state_dir, 'admin.sock'),
-    trustDomain,
-    credentials,
     logger,
-    rootSha256: authority.rootSha256,
-    advertised: () => config.advertise ?? grpc.address,
-    views: createAdminViews({
+    routes: authorityAdminRoutes({
       trustDomain,
-      authority,
-      policy: policyDirectory,
-      instances,
-      reports,
-      readiness,
-      clock,
-      addresses,
+      credentials,
+      logger,
+      rootSha256: authority.rootSha256,
+      advertised: () => config.advertise ?? grpc.address,
+      views: createAdminViews({
+        trustDomain,
+        authority,
+        policy: policyDirectory,
+        instances,
+        reports,
+        readiness,
+        clock,
+        addresses,
+      }),
     }),
   });
 

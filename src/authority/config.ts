@@ -4,7 +4,7 @@ import { parseDuration } from '../domain/duration.ts';
 import { isHostPort } from '../domain/host-port.ts';
 import { isMeshError } from '../domain/mesh-error.ts';
 import { LOG_LEVELS } from '../platform/logger.ts';
-import { readListenAddress, type HostPort } from './listen-address.ts';
+import { readListenAddress, type HostPort } from '../platform/listen-address.ts';
 
 /** What `state_dir` is where nothing says otherwise; its admin socket is what the command line looks for. */
 export const DEFAULT_STATE_DIR = '/var/lib/ait/authority';

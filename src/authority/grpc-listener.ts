@@ -9,7 +9,7 @@ import { CHANNEL_OPTIONS } from '../wire/owned-channel.ts';
 import type { AuthorityMetrics } from './authority-metrics.ts';
 import type { Callers } from './callers.ts';
 import type { CertificateAuthority } from './certificate-authority.ts';
-import { listen, type HostPort } from './listen-address.ts';
+import { listen, type HostPort } from '../platform/listen-address.ts';
 
 /** Largest message taken, in bytes: a report's 256 KiB and what the encoding adds. */
 const MAX_MESSAGE_BYTES = 320 * 1024;

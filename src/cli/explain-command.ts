@@ -7,7 +7,11 @@ export function registerExplainCommand(program: Command, output: CommandOutput =
   program
     .command('explain <agent>')
     .description('why the last connection of an agent was refused or dropped, and what to do')
-    .option('--admin <socket>', "a sidecar's admin socket; may be repeated (default: AIT_ADMIN, else all below ./.ait)", collect)
+    .option(
+      '--admin <socket>',
+      "a sidecar's admin socket; may be repeated (default: AIT_ADMIN, else all below ./.ait)",
+      collect,
+    )
     .option('--id <correlation-id>', 'the one decision with this id, as a log line or the peer names it')
     .option('--json', 'print one line of JSON')
     .addHelpText(

@@ -2,86 +2,120 @@ import { chmod, mkdir, rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { connect } from 'node:net';
 import { dirname } from 'node:path';
+import { JsonError, parseStrictJsonBytes, type JsonValue } from '../domain/canonical/strict-json.ts';
+import { ShapeError } from '../domain/json-shape.ts';
 import { MeshError, isMeshError } from '../domain/mesh-error.ts';
 import type { Component } from './component.ts';
 import { listen } from './listen-address.ts';
+import type { Logger } from './logger.ts';
 
-/** What a route answers with: any JSON, or an error's status and text. */
 export interface AdminAnswer {
+  /** Default 200. */
   readonly status?: number;
+  /** Anything that JSON can say. */
   readonly body: unknown;
 }
 
-export interface AdminRequest {
-  readonly query: URLSearchParams;
-  /** Parsed JSON of a POST, `undefined` without a body. */
-  readonly body: unknown;
-}
+/** What a POST carried; `undefined` for a GET or an empty body. */
+export type AdminBody = JsonValue | undefined;
 
-/** Routes by method and path: `GET /status`. A path of POST is never reachable by GET. */
+/** Routes by method and path, such as `GET /status`. What changes anything is a POST. */
 export type AdminRoutes = Readonly<
-  Record<`${'GET' | 'POST'} /${string}`, (request: AdminRequest) => AdminAnswer | Promise<AdminAnswer>>
+  Record<`${'GET' | 'POST'} /${string}`, (body: AdminBody) => AdminAnswer | Promise<AdminAnswer>>
 >;
 
-const MAX_BODY_BYTES = 64 * 1024;
+export interface AdminSocketOptions {
+  readonly path: string;
+  readonly routes: AdminRoutes;
+  readonly logger: Logger;
+}
+
+const MAX_BODY_BYTES = 16 * 1024;
+/** Where the system cuts off the path of a unix socket. */
+const MAX_SOCKET_PATH_BYTES = 107;
+
+/** A request that cannot be served, with its HTTP status (RFC 9110). */
+class AdminProblem extends Error {
+  readonly status: number;
+  constructor(status: number, message: string) {
+    super(message);
+    this.status = status;
+  }
+}
 
 /**
  * An operator's way into a process: HTTP over a unix socket that only the process's own user can open (0600). A browser
- * cannot reach it, and a request that a browser could have made (with an `Origin`) is refused all the same.
+ * cannot reach it, and a request that a browser could have made (with an `Origin`) is refused all the same. Errors are
+ * RFC 9457 problems.
  */
 export class AdminSocket implements Component {
-  readonly name = 'admin';
+  readonly name = 'admin socket';
   readonly path: string;
-  readonly #routes: AdminRoutes;
+  readonly #options: AdminSocketOptions;
   readonly #server: Server;
 
-  constructor({ path, routes }: { readonly path: string; readonly routes: AdminRoutes }) {
-    this.path = path;
-    this.#routes = routes;
-    this.#server = createServer({ requestTimeout: 10_000, headersTimeout: 5000 }, (request, response) => {
-      this.#serve(request, response).catch((error: unknown) => {
-        const message = error instanceof Error ? error.message : String(error);
-        send(response, {
-          status: isMeshError(error) ? 400 : 500,
-          body: { error: message, ...(isMeshError(error) && { code: error.code, hint: error.hint }) },
-        });
-      });
+  constructor(options: AdminSocketOptions) {
+    this.path = options.path;
+    this.#options = options;
+    this.#server = createServer({ requestTimeout: 10_000, headersTimeout: 5_000 }, (request, response) => {
+      this.#serve(request, response).catch(() => response.destroy());
     });
   }
 
+  /** @throws MeshError `CONFIG_INVALID` for a path that is too long, `ADDRESS_IN_USE` */
   async start(): Promise<void> {
+    if (Buffer.byteLength(this.path) > MAX_SOCKET_PATH_BYTES) {
+      throw new MeshError(
+        'CONFIG_INVALID',
+        `${this.path} is longer than the path of a socket can be (${MAX_SOCKET_PATH_BYTES} bytes)`,
+        {
+          hint: 'choose a shorter state directory',
+        },
+      );
+    }
     await mkdir(dirname(this.path), { recursive: true, mode: 0o700 });
     await clearStaleSocket(this.path);
-    await listen(this.#server, { path: this.path }, 'admin');
+    await listen(this.#server, { path: this.path }, 'the admin socket');
     await chmod(this.path, 0o600);
   }
 
-  async stop(): Promise<void> {
-    await new Promise<void>((resolve) => {
+  stop(): Promise<void> {
+    return new Promise((resolve) => {
       this.#server.close(() => resolve());
       this.#server.closeAllConnections();
     });
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { pathname, searchParams } = new URL(request.url ?? '/', 'http://admin');
-    if (request.headers.origin !== undefined) {
-      send(response, { status: 403, body: { error: 'requests with an Origin are refused' } });
-      return;
+    try {
+      send(response, await this.#route(request));
+    } catch (error) {
+      const status = statusOf(error);
+      if (status === 500) this.#options.logger.error('admin_failed', { path: request.url, error });
+      const detail = status === 500 ? 'the process failed; its log has the cause' : (error as Error).message;
+      send(response, { status, body: { status, detail } }, 'application/problem+json');
     }
-    const method = request.method === 'POST' ? 'POST' : 'GET';
-    const route = this.#routes[`${method} ${pathname}` as keyof AdminRoutes];
-    if (route === undefined || (request.method !== 'GET' && request.method !== 'POST')) {
-      const known = Object.keys(this.#routes).filter((name) => name.endsWith(` ${pathname}`));
-      const status = known.length > 0 ? 405 : 404;
-      send(response, {
-        status,
-        body: { error: `there is no ${request.method} ${pathname}`, routes: Object.keys(this.#routes) },
-      });
-      return;
-    }
-    send(response, await route({ query: searchParams, body: await readBody(request) }));
   }
+
+  async #route(request: IncomingMessage): Promise<AdminAnswer> {
+    const { routes } = this.#options;
+    const path = (request.url ?? '').split('?', 1)[0] ?? '';
+    if (request.headers.origin !== undefined) throw new AdminProblem(403, 'requests of web pages are refused');
+    const name = `${request.method ?? ''} ${path}` as keyof AdminRoutes;
+    const route = Object.hasOwn(routes, name) ? routes[name] : undefined;
+    if (route !== undefined) return route(request.method === 'POST' ? await readBody(request) : undefined);
+    const others = Object.keys(routes).filter((known) => known.split(' ', 2)[1] === path);
+    if (others.length > 0)
+      throw new AdminProblem(405, `${path} takes ${others.map((known) => known.split(' ', 1)[0]).join(', ')} only`);
+    throw new AdminProblem(404, `there is ${Object.keys(routes).join(', ')}`);
+  }
+}
+
+function statusOf(error: unknown): number {
+  if (error instanceof AdminProblem) return error.status;
+  return error instanceof ShapeError || error instanceof JsonError || (isMeshError(error) && error.code !== 'INTERNAL')
+    ? 400
+    : 500;
 }
 
 /**
@@ -106,23 +140,17 @@ export async function clearStaleSocket(path: string): Promise<void> {
   await rm(path, { force: true });
 }
 
-async function readBody(request: IncomingMessage): Promise<unknown> {
+async function readBody(request: IncomingMessage): Promise<AdminBody> {
   const chunks: Buffer[] = [];
-  let bytes = 0;
+  let length = 0;
   for await (const chunk of request as AsyncIterable<Buffer>) {
-    bytes += chunk.length;
-    if (bytes > MAX_BODY_BYTES)
-      throw new MeshError('ADMIN_REFUSED', `a request body has at most ${MAX_BODY_BYTES} bytes`);
+    length += chunk.length;
+    if (length > MAX_BODY_BYTES) throw new AdminProblem(413, `more than ${MAX_BODY_BYTES} bytes`);
     chunks.push(chunk);
   }
-  if (bytes === 0) return undefined;
-  try {
-    return JSON.parse(Buffer.concat(chunks).toString('utf8')) as unknown;
-  } catch (cause) {
-    throw new MeshError('ADMIN_REFUSED', 'the request body is not JSON', { cause });
-  }
+  return length === 0 ? undefined : parseStrictJsonBytes(Buffer.concat(chunks));
 }
 
-function send(response: ServerResponse, { status = 200, body }: AdminAnswer): void {
-  response.writeHead(status, { 'content-type': 'application/json' }).end(`${JSON.stringify(body)}\n`);
+function send(response: ServerResponse, { status = 200, body }: AdminAnswer, type = 'application/json'): void {
+  response.writeHead(status, { 'content-type': type, 'cache-control': 'no-store' }).end(`${JSON.stringify(body)}\n`);
 }

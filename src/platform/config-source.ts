@@ -144,6 +144,13 @@ class Draft {
       const name = String(path.at(-1));
       this.#add({ path, message: 'is not a setting', ...didYouMean(name, candidates) });
     }
+    for (const path of unusableNames(this.value, [])) {
+      this.#add({
+        path,
+        message: 'is a name that cannot be used',
+        hint: 'choose another: JavaScript gives it a meaning',
+      });
+    }
     for (const path of emptyTexts(this.value, [])) {
       this.#add({ path, message: 'is empty', hint: 'give it a value, or leave it out' });
     }
@@ -217,6 +224,17 @@ function assign(root: Record<string, unknown>, path: ConfigPath, value: unknown)
     container = next;
   }
   return true;
+}
+
+/** Names that the validator skips without a word: what stands under them would never be looked at. */
+const UNUSABLE: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype']);
+
+function unusableNames(value: unknown, path: ConfigPath): ConfigPath[] {
+  if (Array.isArray(value)) return value.flatMap((item: unknown, index) => unusableNames(item, [...path, index]));
+  if (!isRecord(value)) return [];
+  return Object.entries(value).flatMap(([name, item]) =>
+    UNUSABLE.has(name) ? [[...path, name]] : unusableNames(item, [...path, name]),
+  );
 }
 
 function emptyTexts(value: unknown, path: ConfigPath): ConfigPath[] {

@@ -9,7 +9,7 @@ export interface ProbeServerOptions {
   readonly readiness: Readiness;
   readonly registry: MetricsRegistry;
   /** Brings gauges that depend on the present moment up to date before a scrape. */
-  readonly beforeScrape: () => void;
+  readonly beforeScrape?: () => void;
 }
 
 /** Metrics and probes, and nothing else: this port is on the pod's address for Prometheus and the kubelet. */
@@ -57,7 +57,7 @@ export class ProbeServer implements Component {
         answer(response, readiness.ready ? 200 : 503, readinessText(readiness));
         return;
       case '/metrics':
-        beforeScrape();
+        beforeScrape?.();
         response.setHeader('content-type', registry.contentType);
         response.end(await registry.render());
         return;

@@ -1,4 +1,5 @@
 import type { SpiffeId } from '../domain/agent-id.ts';
+import { objectAt, ShapeError, stringAt } from '../domain/json-shape.ts';
 import type { MeshState } from '../domain/mesh-state.ts';
 import { measurementToJson } from '../domain/measurement-json.ts';
 import { driftDimension, type Rejection } from '../domain/rejection.ts';
@@ -62,10 +63,15 @@ export function adminRoutes(deps: AdminDeps): AdminRoutes {
     }),
     'GET /decisions': () => ({ body: decisions.recent().map((decision) => withTextDifference(decision, deps)) }),
     'GET /readyz': () => ({ status: readiness.ready ? 200 : 503, body: readiness.blockers() }),
-    'POST /log-level': ({ body }) => {
-      const wanted = (body as { level?: unknown } | undefined)?.level;
+    'POST /log-level': (body) => {
+      const wanted = stringAt(
+        objectAt(body ?? {}, 'request', { required: ['level'] })['level'],
+        'level',
+        /^.{1,16}$/,
+        'a level',
+      );
       const level = LOG_LEVELS.find((known) => known === wanted);
-      if (level === undefined) return { status: 400, body: { error: `level is one of ${LOG_LEVELS.join(', ')}` } };
+      if (level === undefined) throw new ShapeError('level', `not one of ${LOG_LEVELS.join(', ')}`);
       logger.level = level;
       return { body: { level } };
     },

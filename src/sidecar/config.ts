@@ -153,9 +153,9 @@ export const sidecarConfigSchema = v.strictObject({
   ),
   limits: v.optional(
     v.strictObject({
-      unauthenticated: count(512, 'Inbound connections that have proven nothing yet, in all.'),
-      unauthenticated_per_address: count(64, 'The same, from one address.'),
-      unauthenticated_per_svid: count(16, 'The same, under one certificate.'),
+      unauthenticated: count(1024, 'Inbound connections that have proven nothing yet, in all.'),
+      unauthenticated_per_address: count(256, 'The same, from one address.'),
+      unauthenticated_per_svid: count(32, 'The same, under one certificate.'),
     }),
     {},
   ),

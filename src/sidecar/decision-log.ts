@@ -41,13 +41,24 @@ export interface DecisionLogDeps {
   readonly isKnownPeer: (peer: SpiffeId) => boolean;
 }
 
-/** How many refusals and ends `ait explain` can look back on. */
+/**
+ * How many refusals and ends `ait explain` can look back on: of peers that proved who they are, and of strangers, kept
+ * apart so that a flood of the one cannot wash away the other.
+ */
 const KEPT = 200;
+
+/** Strangers get a burst of this many log lines, then ten a second; the rest is counted, and said once a second. */
+const STRANGER_BURST = 50;
+const STRANGER_LINES_PER_SECOND = 10;
 
 /** Every decision passes here once: one log line, its metrics, its place in the memory that `ait explain` reads. */
 export class DecisionLog {
   readonly #deps: DecisionLogDeps;
-  readonly #recent: Decision[] = [];
+  readonly #ofPeers: Decision[] = [];
+  readonly #ofStrangers: Decision[] = [];
+  #strangerAllowance = STRANGER_BURST;
+  #strangerAllowanceAt = 0;
+  #unwritten = 0;
   readonly #listeners = new Set<(decision: Decision) => void>();
 
   constructor(deps: DecisionLogDeps) {
@@ -60,14 +71,14 @@ export class DecisionLog {
 
   /** Refusals and ends, newest first. */
   recent(): readonly Decision[] {
-    return this.#recent.toReversed();
+    return [...this.#ofPeers, ...this.#ofStrangers].toSorted((a, b) => b.at - a.at);
   }
 
   admitted(session: Session): void {
     const { metrics, clock } = this.#deps;
     const direction = directionOf(session.role);
     metrics.exchanges.add({ direction, result: 'accepted' });
-    metrics.exchangeDuration.observe({ direction }, Math.max(0, clock.now() - session.startedAt) / 1000);
+    metrics.exchangeDuration.observe({ direction }, (clock.monotonic() - session.startedAt) / 1000);
     metrics.sessions.add({ peer: this.peerLabel(session.peer) }, 1);
     for (const waived of session.permit?.waived ?? []) {
       metrics.wouldDeny.add({ reason: waived.code });
@@ -150,15 +161,34 @@ export class DecisionLog {
     if (rejection === undefined) logger.info(`session_${outcome}`, fields);
     else {
       const level = rejection.code === 'IDLE' || rejection.code === 'PEER_DRAINING' ? 'info' : 'warn';
+      const memory = decision.subject === '' ? this.#ofStrangers : this.#ofPeers;
+      memory.push(decision);
+      if (memory.length > KEPT) memory.shift();
+      if (decision.subject === '' && !this.#mayWriteOfStranger()) return;
       logger[level](outcome === 'terminated' ? 'session_terminated' : `peer_${outcome}`, {
         ...fields,
         ...rejection,
         action: REJECTIONS[rejection.code].action,
       });
-      this.#recent.push(decision);
-      if (this.#recent.length > KEPT) this.#recent.shift();
     }
     for (const listener of this.#listeners) listener(decision);
+  }
+
+  /** Whoever cannot be named can also not be stopped from coming back: it must not fill the disk. */
+  #mayWriteOfStranger(): boolean {
+    const { clock, logger } = this.#deps;
+    const now = clock.monotonic();
+    const earned = ((now - this.#strangerAllowanceAt) / 1000) * STRANGER_LINES_PER_SECOND;
+    this.#strangerAllowance = Math.min(STRANGER_BURST, this.#strangerAllowance + earned);
+    this.#strangerAllowanceAt = now;
+    if (this.#strangerAllowance < 1) {
+      this.#unwritten += 1;
+      return false;
+    }
+    this.#strangerAllowance -= 1;
+    if (this.#unwritten > 0) logger.warn('refusals_not_written', { count: this.#unwritten });
+    this.#unwritten = 0;
+    return true;
   }
 }
 

@@ -200,6 +200,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
       proveWithinMs: timing.exchangeTimeoutMs,
     },
     context: () => membership.identity.current.tls,
+    hasSession: (thumbprint) => registry.hasLive(thumbprint),
     onControl: (peer) => control.take(peer),
     onData: (peer) => void acceptor.accept(peer),
   });
@@ -246,6 +247,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
   });
   const admin: AdminSocket = new AdminSocket({
     path: resolve(folder, config.admin.socket ?? join(stateDir, 'admin.sock')),
+    logger,
     routes: adminRoutes({
       ...core,
       self,

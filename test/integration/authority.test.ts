@@ -382,8 +382,13 @@ describe('restarting', () => {
     const mesh = await setUp(t);
     const { directory } = mesh;
     await assert.rejects(startTestAuthority({ directory }), { code: 'STATE_LOCKED' });
+    const unusable = startTestAuthority({
+      directory,
+      config: { state_dir: join(mesh.policyDir, 'grants/planner.yaml/x') },
+    });
+    await assert.rejects(unusable, { code: 'FILE_UNREADABLE' });
     const listen = mesh.authority.address;
-    const other = startTestAuthority({ config: { listen } });
+    const other = startTestAuthority({ directory, config: { listen, state_dir: join(directory, 'other') } });
     await assert.rejects(other, (error: Error) => /gRPC port.*in use/.test(error.message));
     const first = await startTestAuthority({});
     await first.authority.stop({ deadlineMs: 1000 });

@@ -75,7 +75,8 @@ export class Attacker {
   /** Opens an Exchange stream; nothing is said on it yet. */
   async dial(address: string, identity: Identity, options: { readonly correlationId?: string } = {}): Promise<HostileExchange> {
     const socket = await this.tls(address, { identity });
-    return new HostileExchange({ role: 'dialler', identity, stream: openExchangeStream(this.http2(socket)), socket, ...options });
+    const peerDer = socket.getPeerX509Certificate()?.raw ?? Buffer.alloc(0);
+    return new HostileExchange({ role: 'dialler', identity, stream: openExchangeStream(this.http2(socket)), socket, peerDer, ...options });
   }
 
   /** The whole exchange as an honest dialler would do it, up to the acceptor's Accept. */

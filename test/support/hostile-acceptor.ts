@@ -23,7 +23,8 @@ export interface AcceptorScript {
 
 /** A peer that real sidecars dial, in the hands of an attacker. */
 export class HostileAcceptor {
-  readonly #script: AcceptorScript;
+  /** May be replaced at any time; counts from the next connection on. */
+  script: AcceptorScript;
   readonly #sockets = new Set<Socket>();
   address = '';
   /** Every exchange so far. */
@@ -33,19 +34,18 @@ export class HostileAcceptor {
   connections = 0;
 
   constructor(script: AcceptorScript) {
-    this.#script = script;
+    this.script = script;
   }
 
-  /** Listens on a port that the system chose; `bind: false` reserves it only. */
+  /** Listens on a port that the system chose, until the test is over. */
   async start(t: TestContext): Promise<this> {
-    const { onRaw } = this.#script;
+    const { onRaw } = this.script;
     const server = createServer({
       ALPNProtocols: ['h2', 'ait-data/1'],
       minVersion: 'TLSv1.3',
       requestCert: true,
       rejectUnauthorized: false,
-      SNICallback: undefined as never,
-      ...this.#script.tls,
+      ...this.script.tls,
     });
     server.on('connection', (raw: Socket) => {
       this.connections += 1;
@@ -79,26 +79,27 @@ export class HostileAcceptor {
   }
 
   #material() {
-    const { certPem, keyPair } = this.#script.identity();
-    return { ...this.#script.tls, cert: certPem, key: privateKeyToPem(keyPair.privateKey) };
+    const { certPem, keyPair } = this.script.identity();
+    return { ...this.script.tls, cert: certPem, key: privateKeyToPem(keyPair.privateKey) };
   }
 
   #secured(socket: TLSSocket): void {
     socket.on('error', () => undefined);
     if (socket.alpnProtocol === 'ait-data/1') {
       this.dataSockets.push(socket);
-      const { onData = acceptData } = this.#script;
+      const { onData = acceptData } = this.script;
       onData(socket);
       return;
     }
-    const identity = this.#script.identity();
+    const identity = this.script.identity();
+    const peerDer = socket.getPeerX509Certificate()?.raw ?? Buffer.alloc(0);
     const session = performServerHandshake(socket);
     session.on('error', () => undefined);
     session.on('stream', (stream: ServerHttp2Stream) => {
       stream.respond({ ':status': 200, 'content-type': 'application/grpc' });
-      const exchange = new HostileExchange({ role: 'acceptor', identity, stream, socket });
+      const exchange = new HostileExchange({ role: 'acceptor', identity, stream, socket, peerDer });
       this.exchanges.push(exchange);
-      const { onExchange = acceptHonestly } = this.#script;
+      const { onExchange = acceptHonestly } = this.script;
       void Promise.resolve(onExchange(exchange)).catch(() => exchange.destroy());
     });
   }
@@ -113,6 +114,10 @@ export async function acceptHonestly(exchange: HostileExchange): Promise<void> {
   exchange.accept();
 }
 
+/** Accepts the data connection, and echoes what follows. */
 export function acceptData(socket: TLSSocket): void {
-  socket.once('data', () => socket.write(framePreface(dataAnswerCodec.encode({ accepted: {} }))));
+  socket.once('data', () => {
+    socket.write(framePreface(dataAnswerCodec.encode({ accepted: {} })));
+    socket.on('data', (chunk: Buffer) => socket.write(chunk));
+  });
 }

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import type { ClientHttp2Stream, ServerHttp2Stream } from 'node:http2';
 import type { TLSSocket } from 'node:tls';
 import { parseSpiffeId, type SpiffeId } from '../../src/domain/agent-id.ts';
@@ -6,7 +6,6 @@ import type { ProofClaims, Role } from '../../src/domain/identity-token.ts';
 import { signProof } from '../../src/crypto/proof.ts';
 import { sha256Base64Url } from '../../src/crypto/keys.ts';
 import { readSvid } from '../../src/crypto/svid.ts';
-import { sessionIdOf } from '../../src/sidecar/exchange/connection-binding.ts';
 import type { ExchangeRequest } from '../../src/wire/generated/ait/v1/ExchangeRequest.ts';
 import type { ExchangeRequest__Output } from '../../src/wire/generated/ait/v1/ExchangeRequest.ts';
 import type { Hello, Hello__Output } from '../../src/wire/generated/ait/v1/Hello.ts';
@@ -36,6 +35,8 @@ export class HostileExchange {
   readonly identity: Identity;
   readonly stream: ClientHttp2Stream | ServerHttp2Stream;
   readonly socket: TLSSocket;
+  /** Their certificate; to be read before HTTP/2 takes the socket over. */
+  readonly peerDer: Buffer;
   readonly correlationId: string;
   readonly nonce = randomBytes(32);
   /** Settles when the stream is over. */
@@ -48,11 +49,12 @@ export class HostileExchange {
   #over = false;
   #seq = 0;
 
-  constructor(input: { role: Role; identity: Identity; stream: ClientHttp2Stream | ServerHttp2Stream; socket: TLSSocket; correlationId?: string }) {
+  constructor(input: { role: Role; identity: Identity; stream: ClientHttp2Stream | ServerHttp2Stream; socket: TLSSocket; peerDer: Buffer; correlationId?: string }) {
     this.role = input.role;
     this.identity = input.identity;
     this.stream = input.stream;
     this.socket = input.socket;
+    this.peerDer = input.peerDer;
     this.correlationId = input.correlationId ?? randomBytes(9).toString('base64url');
     this.stream.on('error', () => undefined);
     this.stream.on('data', (chunk: Buffer) => this.#take(chunk));
@@ -142,12 +144,9 @@ export class HostileExchange {
 
   /** Hexadecimal; known once their Hello has come. */
   get sessionId(): string {
-    const peerNonce = this.theirs?.nonce ?? Buffer.alloc(32);
-    return sessionIdOf({ ourRole: this.role, ourNonce: this.nonce, peerNonce } as Parameters<typeof sessionIdOf>[0]);
-  }
-
-  get peerDer(): Buffer {
-    return this.socket.getPeerX509Certificate()?.raw ?? Buffer.alloc(0);
+    const theirs = this.theirs?.nonce ?? Buffer.alloc(32);
+    const [dialler, acceptor] = this.role === 'dialler' ? [this.nonce, theirs] : [theirs, this.nonce];
+    return createHash('sha256').update('ait-session-1').update(dialler).update(acceptor).digest('hex').slice(0, 32);
   }
 
   get peer(): SpiffeId {

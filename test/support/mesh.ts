@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { AgentFiles, baselineYaml } from './agent-files.ts';
+import type { LoggedProcess } from './child-process.ts';
 import { TestAgent, type Enforcement } from './test-agent.ts';
 import { TestApp } from './test-app.ts';
 import { TestAuthority } from './test-authority.ts';
@@ -39,6 +40,7 @@ export class TestMesh {
   readonly authority: TestAuthority;
   readonly #agents = new Map<string, TestAgent>();
   readonly #apps: TestApp[] = [];
+  #nudges = 0;
 
   constructor(folder: string, authority: TestAuthority) {
     this.folder = folder;
@@ -105,9 +107,21 @@ export class TestMesh {
     return made;
   }
 
-  async end(failed: boolean): Promise<void> {
-    const processes = [...this.authority.processes, ...[...this.#agents.values()].flatMap((agent) => agent.processes)];
-    if (failed) for (const process of processes) console.error(process.tail());
+  /** Brings about a new state that changes nothing, which among other things ends every rest after a refusal. */
+  async nudge(agent: TestAgent): Promise<void> {
+    const from = agent.sidecar.mark();
+    this.#nudges += 1;
+    const nobody = `nobody-${this.#nudges}`;
+    await this.authority.writePolicy('revocations/nobody', { kind: 'Revocation', id: nobody, instance: nobody, reason: 'a test' });
+    await agent.waitFor('state_applied', () => true, { from });
+  }
+
+  get processes(): readonly LoggedProcess[] {
+    return [...this.authority.processes, ...[...this.#agents.values()].flatMap((agent) => agent.processes)];
+  }
+
+  async end(): Promise<void> {
+    const { processes } = this;
     // Nothing is asserted about how they end; tests of stopping stop them themselves.
     await Promise.all(processes.map((process) => process.kill()));
     await Promise.all(this.#apps.map((app) => app.stop()));
@@ -123,7 +137,12 @@ export class TestMesh {
 export async function startMesh(t: TestContext, { agents, authority = {} }: MeshSpec): Promise<TestMesh> {
   const folder = await mkdtemp(join(tmpdir(), 'ait-e2e-'));
   const mesh = new TestMesh(folder, new TestAuthority(join(folder, 'authority'), authority));
-  t.after(() => mesh.end((t as TestContext & { passed: boolean }).passed === false));
+  t.after(() => mesh.end());
+  // Whether a subtest failed is known only when all is over.
+  process.once('exit', () => {
+    const { passed } = t as TestContext & { readonly passed: boolean };
+    if (!passed) for (const each of mesh.processes) console.error(each.tail());
+  });
   const called = new Set(Object.values(agents).flatMap(({ calls = [] }) => calls));
   const registered = await Promise.all(
     Object.entries(agents).map(async ([name, spec]) => {

@@ -27,7 +27,7 @@ export interface TestAgentInput {
   readonly files: AgentFiles;
   readonly measurement: Measurement;
   readonly app: TestApp | undefined;
-  readonly config: object;
+  readonly config: Record<string, object | string>;
   readonly enforcement: Enforcement | undefined;
 }
 
@@ -46,6 +46,8 @@ export class TestAgent {
   readonly measurement: Measurement;
   readonly #app: TestApp | undefined;
   readonly #input: TestAgentInput;
+  /** The sidecar's configuration; what is changed counts from the next {@link start} on. */
+  readonly config: Record<string, object | string>;
   readonly processes: LoggedProcess[] = [];
 
   constructor(input: TestAgentInput) {
@@ -55,6 +57,7 @@ export class TestAgent {
     this.measurement = input.measurement;
     this.#app = input.app;
     this.#input = input;
+    this.config = input.config;
   }
 
   /** The sidecar's process, the newest if there were several. */
@@ -72,7 +75,7 @@ export class TestAgent {
   /** Starts the sidecar; `awaitReady: false` only the process. */
   async start({ awaitReady = true } = {}): Promise<void> {
     const path = join(this.folder, 'sidecar.yaml');
-    await writeFile(path, JSON.stringify(this.#input.config));
+    await writeFile(path, JSON.stringify(this.config));
     const { enforcement } = this.#input;
     const args =
       enforcement === undefined

@@ -19,7 +19,11 @@ export function attackSteps(): readonly Step[] {
     attackers ??= gather(stage);
     return attackers;
   };
-  const exchange = (name: string, expected: RejectionCode, plot: (cast: Attackers, stage: Stage) => Promise<Plot>): Step => ({
+  const exchange = (
+    name: string,
+    expected: RejectionCode,
+    plot: (cast: Attackers, stage: Stage) => Promise<Plot>,
+  ): Step => ({
     name: `attack: ${name}`,
     expected: `the researcher refuses with ${expected}`,
     run: async (stage) => {
@@ -33,12 +37,20 @@ export function attackSteps(): readonly Step[] {
   });
 
   return [
-    exchange("the planner's valid token over a certificate of mallory's", 'AIT_SUBJECT_MISMATCH', async ({ mallory, thief, stolen }) => {
-      return { attacker: mallory, ait: stolen, instance: thief.membership.instanceId };
-    }),
-    exchange("one planner's valid token over another planner's certificate", 'AIT_BINDING_MISMATCH', async ({ thief, accomplice, stolen }) => {
-      return { attacker: accomplice, ait: stolen, instance: thief.membership.instanceId };
-    }),
+    exchange(
+      "the planner's valid token over a certificate of mallory's",
+      'AIT_SUBJECT_MISMATCH',
+      async ({ mallory, thief, stolen }) => {
+        return { attacker: mallory, ait: stolen, instance: thief.membership.instanceId };
+      },
+    ),
+    exchange(
+      "one planner's valid token over another planner's certificate",
+      'AIT_BINDING_MISMATCH',
+      async ({ thief, accomplice, stolen }) => {
+        return { attacker: accomplice, ait: stolen, instance: thief.membership.instanceId };
+      },
+    ),
     exchange('an expired token', 'AIT_EXPIRED', async ({ thief, measurement }, stage) => {
       const ait = await expiredToken(thief, measurement, stage.layout.stateOf('authority'));
       return { attacker: thief, ait, instance: thief.membership.instanceId };
@@ -74,7 +86,9 @@ export function attackSteps(): readonly Step[] {
         const authority = await mallory.impersonate();
         const instance = 'planner-late';
         const child = await stage.mesh.launchSidecar(stage.agent('planner'), { instance, authority });
-        const { text } = await stage.line(sidecarOf(instance), 'UNEXPECTED_PEER', (line) => line.text.includes('UNEXPECTED_PEER'));
+        const { text } = await stage.line(sidecarOf(instance), 'UNEXPECTED_PEER', (line) =>
+          line.text.includes('UNEXPECTED_PEER'),
+        );
         await child.stop();
         return /UNEXPECTED_PEER: expected[^"]*/.exec(text)?.[0] ?? text.slice(0, 300);
       },
@@ -88,7 +102,12 @@ export function attackSteps(): readonly Step[] {
         await Promise.all([stage.findings(3, stage.position), stage.call('Ask', 'OK', stage.position)]);
         const since = stage.mesh.transcript.since(begin);
         claim(!since.some(isEndOfStream), 'the stream was interrupted');
-        claim(!since.some(({ source, record }) => source === sidecarOf('planner') && record?.event === 'session_terminated'), 'the session was ended');
+        claim(
+          !since.some(
+            ({ source, record }) => source === sidecarOf('planner') && record?.event === 'session_terminated',
+          ),
+          'the session was ended',
+        );
         return 'no call was disturbed';
       },
     },
@@ -116,7 +135,9 @@ interface Attackers {
 
 async function gather(stage: Stage): Promise<Attackers> {
   const file = (agent: string): string => join(stage.layout.root, `${agent}.credential`);
-  const credentials = await Promise.all(['mallory', 'planner'].map((agent) => stage.mesh.writeCredential(agent, file(agent))));
+  const credentials = await Promise.all(
+    ['mallory', 'planner'].map((agent) => stage.mesh.writeCredential(agent, file(agent))),
+  );
   const [mallory, thief, accomplice] = await Promise.all([
     Attacker.join(credentials[0] ?? ''),
     Attacker.join(credentials[1] ?? ''),
@@ -133,7 +154,11 @@ function researcherOf(stage: Stage): { readonly address: string } {
 
 /** @throws ClaimFailed when the victim's record of this attempt says anything else */
 async function recorded(stage: Stage, correlationId: string, expected: RejectionCode): Promise<string> {
-  await stage.line(sidecarOf('researcher'), 'its decision', ({ record }) => record?.['correlationId'] === correlationId && 'code' in record);
+  await stage.line(
+    sidecarOf('researcher'),
+    'its decision',
+    ({ record }) => record?.['correlationId'] === correlationId && 'code' in record,
+  );
   const decision = (await stage.decisions('researcher')).find((one) => one.correlationId === correlationId);
   const code = decision?.rejection?.code;
   claim(code === expected, `the researcher recorded ${code ?? 'nothing'}: ${decision?.rejection?.detail ?? ''}`);
@@ -143,14 +168,24 @@ async function recorded(stage: Stage, correlationId: string, expected: Rejection
 /** A sidecar of the planner that was told a wrong address, and a call through it. */
 async function callThrough(stage: Stage, address: string): Promise<string> {
   const instance = 'planner-misled';
-  const { peers } = await stage.mesh.startSidecar(stage.agent('planner'), { instance, addresses: { researcher: address } });
+  const { peers } = await stage.mesh.startSidecar(stage.agent('planner'), {
+    instance,
+    addresses: { researcher: address },
+  });
   const path = (peers.get('researcher') ?? '').slice('unix:'.length);
   await stage.event(instance, 'sidecar_ready');
   const socket = connect({ path });
   socket.on('error', () => undefined);
   try {
-    const { record } = await stage.line(sidecarOf(instance), 'its refusal', ({ record }) => record?.['code'] !== undefined && record['direction'] === 'outbound');
-    claim(record?.['code'] === 'UNEXPECTED_PEER', `it recorded ${String(record?.['code'])}: ${String(record?.['detail'])}`);
+    const { record } = await stage.line(
+      sidecarOf(instance),
+      'its refusal',
+      ({ record }) => record?.['code'] !== undefined && record['direction'] === 'outbound',
+    );
+    claim(
+      record?.['code'] === 'UNEXPECTED_PEER',
+      `it recorded ${String(record?.['code'])}: ${String(record?.['detail'])}`,
+    );
     return `UNEXPECTED_PEER: ${String(record?.['detail'])}`;
   } finally {
     socket.destroy();

@@ -59,7 +59,10 @@ export class Attacker {
   static async join(credentialFile: string): Promise<Attacker> {
     const credential = parseJoinCredential(readFileSync(credentialFile, 'utf8'));
     const { authority: address } = credential;
-    return new Attacker(await joinMesh({ credential, address, clock: systemClock, handshakeTimeoutMs: TIMEOUT_MS }), credential);
+    return new Attacker(
+      await joinMesh({ credential, address, clock: systemClock, handshakeTimeoutMs: TIMEOUT_MS }),
+      credential,
+    );
   }
 
   /** A valid token, bound to this attacker's certificate. @throws AuthorityError */
@@ -113,10 +116,16 @@ export class Attacker {
   }
 
   /** Opens a data connection that names a session. @returns whether anything but a refusal came back. */
-  async openData({ address, instance, correlationId }: Pick<Pretence, 'address' | 'instance' | 'correlationId'>): Promise<void> {
+  async openData({
+    address,
+    instance,
+    correlationId,
+  }: Pick<Pretence, 'address' | 'instance' | 'correlationId'>): Promise<void> {
     const raw = await openTcp(address, TIMEOUT_MS);
     const { socket } = await this.#secure(raw, DATA_ALPN);
-    socket.write(framePreface(dataOpenCodec.encode({ sessionId: systemRandom.bytes(16), instanceId: instance, correlationId })));
+    socket.write(
+      framePreface(dataOpenCodec.encode({ sessionId: systemRandom.bytes(16), instanceId: instance, correlationId })),
+    );
     await readPreface(socket, TIMEOUT_MS);
     socket.destroy();
   }
@@ -148,7 +157,17 @@ export class Attacker {
     return secureOutbound({ raw, context: this.#context, roots: this.#roots, alpn, timeoutMs: TIMEOUT_MS, now });
   }
 
-  #proof({ pretence, peer, nonce, theirs }: { pretence: Pretence; peer: PeerIdentity; nonce: Buffer; theirs: Buffer }): string {
+  #proof({
+    pretence,
+    peer,
+    nonce,
+    theirs,
+  }: {
+    pretence: Pretence;
+    peer: PeerIdentity;
+    nonce: Buffer;
+    theirs: Buffer;
+  }): string {
     return signProof({
       key: this.membership.keyPair.privateKey,
       claims: {

@@ -63,9 +63,18 @@ function narrate({ name, expected, observed, ok, ms }: StepResult): string {
   return `${mark} ${ok ? name : pc.bold(name)}  ${time}\n  ${seen}\n`;
 }
 
-function conclusion(results: readonly StepResult[], { ok, interrupted, of }: { ok: boolean; interrupted: boolean; of: number }): string {
-  if (ok) return pc.bold(pc.green(`All ${of} steps showed what they claim.`)) + `\nNow try it yourself: ${pc.cyan('ait dev')}`;
+function conclusion(
+  results: readonly StepResult[],
+  { ok, interrupted, of }: { ok: boolean; interrupted: boolean; of: number },
+): string {
+  if (ok)
+    return (
+      pc.bold(pc.green(`All ${of} steps showed what they claim.`)) + `\nNow try it yourself: ${pc.cyan('ait dev')}`
+    );
   if (interrupted) return pc.yellow('Interrupted; everything was stopped.');
   const failed = of - results.filter((result) => result.ok).length;
-  return pc.bold(pc.red(`${failed} of ${of} steps did not show what they claim.`)) + ' `ait demo --keep` leaves the logs behind.';
+  return (
+    pc.bold(pc.red(`${failed} of ${of} steps did not show what they claim.`)) +
+    ' `ait demo --keep` leaves the logs behind.'
+  );
 }

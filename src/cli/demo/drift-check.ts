@@ -38,7 +38,9 @@ export async function watchDrift(stage: Stage, dimension: Dimension, change: () 
 
   const status = String(ended.json?.['status']);
   claim(status === 'UNAVAILABLE', `the call in flight ended with ${status}`);
-  const open = [...(await stage.sessions('planner')), ...(await stage.sessions('researcher'))].filter(({ state }) => state === 'live');
+  const open = [...(await stage.sessions('planner')), ...(await stage.sessions('researcher'))].filter(
+    ({ state }) => state === 'live',
+  );
   claim(open.length === 0, `${open.length} session(s) still open`);
   const counted = (await stage.metric('planner', 'ait_drift_total', labels)) - countedBefore;
   claim(counted === 1, `ait_drift_total{dimension="${dimension}"} counted ${counted}, not 1`);
@@ -64,7 +66,13 @@ export function isEndOfStream({ json }: OutputLine): boolean {
 
 /** Runs `ait explain planner` as anybody would. */
 async function explained(stage: Stage, code: string): Promise<DecisionRecord> {
-  const { stdout } = await runAit(stage, ['explain', 'planner', '--json', '--admin', stage.addressesOf('planner').admin]);
+  const { stdout } = await runAit(stage, [
+    'explain',
+    'planner',
+    '--json',
+    '--admin',
+    stage.addressesOf('planner').admin,
+  ]);
   const { decision } = JSON.parse(stdout) as { decision: DecisionRecord | null };
   claim(decision?.rejection?.code === code, `ait explain says ${decision?.rejection?.code ?? 'nothing'}`);
   if (decision === null) throw new TypeError('unreachable');
@@ -75,9 +83,14 @@ async function explained(stage: Stage, code: string): Promise<DecisionRecord> {
 export function runAit(stage: Stage, args: readonly string[]): Promise<{ stdout: string }> {
   const [program, ...rest] = aitCommand(...args);
   return new Promise((resolve, reject) => {
-    execFile(program, rest, { cwd: stage.root, env: withoutOwnVariables(environment), timeout: 10_000 }, (error, stdout, stderr) => {
-      if (error === null) resolve({ stdout });
-      else reject(new Error(`ait ${args[0]} failed: ${stderr.trim() || error.message}`));
-    });
+    execFile(
+      program,
+      rest,
+      { cwd: stage.root, env: withoutOwnVariables(environment), timeout: 10_000 },
+      (error, stdout, stderr) => {
+        if (error === null) resolve({ stdout });
+        else reject(new Error(`ait ${args[0]} failed: ${stderr.trim() || error.message}`));
+      },
+    );
   });
 }

@@ -20,7 +20,11 @@ const EXPIRED_SINCE_S = 120;
 export function expiredToken(attacker: Attacker, measurement: Measurement, authorityState: string): Promise<string> {
   const key = privateKeyFromPem(readAitKey(authorityState));
   const now = Math.floor(systemClock.now() / 1000);
-  const times = { iat: now - HOUR_S - EXPIRED_SINCE_S, nbf: now - HOUR_S - EXPIRED_SINCE_S, exp: now - EXPIRED_SINCE_S };
+  const times = {
+    iat: now - HOUR_S - EXPIRED_SINCE_S,
+    nbf: now - HOUR_S - EXPIRED_SINCE_S,
+    exp: now - EXPIRED_SINCE_S,
+  };
   const claims = claimsFor(attacker, { measurement, times });
   return signAit({ claims, key, keyId: jwkThumbprint(exportJwk(key)) });
 }
@@ -31,7 +35,11 @@ export function foreignToken(attacker: Attacker, measurement: Measurement): Prom
   const { privateKey } = generateKeyPair();
   const now = Math.floor(systemClock.now() / 1000);
   const times = { iat: now, nbf: now, exp: now + HOUR_S };
-  const claims = { ...claimsFor(attacker, { measurement, times }), iss: `spiffe://${trustDomain}`, sub: agentId(trustDomain, 'planner') };
+  const claims = {
+    ...claimsFor(attacker, { measurement, times }),
+    iss: `spiffe://${trustDomain}`,
+    sub: agentId(trustDomain, 'planner'),
+  };
   return signAit({ claims, key: privateKey, keyId: jwkThumbprint(exportJwk(privateKey)) });
 }
 

@@ -83,7 +83,12 @@ export class Stage {
 
   /** Starts the planner's endless calls. */
   startCalling(): void {
-    const env = { ASK_EVERY_MS: `${ASK_EVERY_MS}`, FINDINGS: `${ENDLESS}`, FINDING_EVERY_MS: `${FINDING_EVERY_MS}`, LOG: 'json' };
+    const env = {
+      ASK_EVERY_MS: `${ASK_EVERY_MS}`,
+      FINDINGS: `${ENDLESS}`,
+      FINDING_EVERY_MS: `${FINDING_EVERY_MS}`,
+      LOG: 'json',
+    };
     this.mesh.startAgent(this.agent('planner'), this.addressesOf('planner'), { env });
   }
 
@@ -118,13 +123,22 @@ export class Stage {
   }
 
   /** Waits for an event in a sidecar's log. */
-  event(agent: string, event: string, { from = 0, where = () => true }: { from?: number; where?: (record: LogRecord) => boolean } = {}): Promise<OutputLine> {
+  event(
+    agent: string,
+    event: string,
+    { from = 0, where = () => true }: { from?: number; where?: (record: LogRecord) => boolean } = {},
+  ): Promise<OutputLine> {
     return this.line(sidecarOf(agent), event, ({ record }) => record?.event === event && where(record), from);
   }
 
   /** Waits for what the planner says about a call. */
   call(call: 'Ask' | 'Investigate', status: string, from = 0): Promise<OutputLine> {
-    return this.line('planner', `${call} ${status}`, ({ json }) => json?.['call'] === call && json['status'] === status, from);
+    return this.line(
+      'planner',
+      `${call} ${status}`,
+      ({ json }) => json?.['call'] === call && json['status'] === status,
+      from,
+    );
   }
 
   /** Waits until so many more findings have arrived. */
@@ -146,10 +160,12 @@ export class Stage {
     return (await readAdmin(this.addressesOf(agent).admin, '/decisions')) as readonly DecisionRecord[];
   }
 
-  async status(agent: string): Promise<{ readonly instance: string; readonly baseline?: string; readonly measurement: Measurement }> {
+  async status(
+    agent: string,
+  ): Promise<{ readonly instance: string; readonly baseline?: string; readonly measurement: Measurement }> {
     const status = (await readAdmin(this.addressesOf(agent).admin, '/status')) as Record<string, JsonValue>;
     return {
-      instance: String(status['instance']),
+      instance: typeof status['instance'] === 'string' ? status['instance'] : '',
       ...(typeof status['baseline'] === 'string' && { baseline: status['baseline'] }),
       measurement: parseMeasurement(status['measurement']),
     };

@@ -30,7 +30,13 @@ export function claim(holds: boolean, otherwise: string): void {
 /** Never rejects: a step that could not be run has failed. */
 export async function runStep({ name, expected, run }: Step, stage: Stage): Promise<StepResult> {
   const started = stage.now();
-  const result = (ok: boolean, observed: string): StepResult => ({ name, expected, observed, ok, ms: Math.round(stage.now() - started) });
+  const result = (ok: boolean, observed: string): StepResult => ({
+    name,
+    expected,
+    observed,
+    ok,
+    ms: Math.round(stage.now() - started),
+  });
   try {
     return result(true, await run(stage));
   } catch (error) {

@@ -17,7 +17,8 @@ export function storySteps(): readonly Step[] {
     callsWork,
     {
       name: 'drift: one byte added to the system prompt, during a streaming call',
-      expected: 'session and all sockets end at both sidecars; the call ends with UNAVAILABLE; metric and explain say system_prompt',
+      expected:
+        'session and all sockets end at both sidecars; the call ends with UNAVAILABLE; metric and explain say system_prompt',
       run: async (stage) => {
         const prompt = join(stage.plannerHome, 'prompts/system.md');
         original.set(prompt, readFileSync(prompt, 'utf8'));
@@ -36,18 +37,34 @@ export function storySteps(): readonly Step[] {
       },
     },
     rollOut,
-    driftAndReturn('knowledge_base', 'one byte added to an entry of the knowledge base', 'knowledge/plans.md', (text) => `${text} `),
-    driftAndReturn('model', 'another version of the model', 'model.json', (text) => text.replace('2026-01-15', '2026-02-01')),
-    driftAndReturn('tools', "a tool's description changed", 'tools.json', (text) => text.replace('Puts one question', 'Puts any question')),
+    driftAndReturn(
+      'knowledge_base',
+      'one byte added to an entry of the knowledge base',
+      'knowledge/plans.md',
+      (text) => `${text} `,
+    ),
+    driftAndReturn('model', 'another version of the model', 'model.json', (text) =>
+      text.replace('2026-01-15', '2026-02-01'),
+    ),
+    driftAndReturn('tools', "a tool's description changed", 'tools.json', (text) =>
+      text.replace('Puts one question', 'Puts any question'),
+    ),
     {
       name: "drift: version 1's prompt with version 2's tools, both approved",
       expected: 'a baseline is approved as a whole: system_prompt drift from version 2, and return',
       run: async (stage) => {
         const old = readFileSync(join(stage.release('v1'), 'prompts/system.md'), 'utf8');
-        const seen = await changeAndReturn(stage, { dimension: 'system_prompt', file: 'prompts/system.md', change: () => old });
+        const seen = await changeAndReturn(stage, {
+          dimension: 'system_prompt',
+          file: 'prompts/system.md',
+          change: () => old,
+        });
         const { nearestBaseline, differences = [] } = seen.decision.rejection ?? {};
         claim(nearestBaseline === BASELINE_V2, `the nearest baseline is ${nearestBaseline}`);
-        claim(differences.every(({ dimension }) => dimension === 'system_prompt'), 'other dimensions differ, too');
+        claim(
+          differences.every(({ dimension }) => dimension === 'system_prompt'),
+          'other dimensions differ, too',
+        );
         return `${inWords(seen)}; nearest baseline ${nearestBaseline}`;
       },
     },
@@ -78,7 +95,9 @@ const rollOut: Step = {
     writeVersion2(stage);
     const approving = stage.position;
     await approve(stage, stage.release('v2'));
-    await Promise.all(['planner', 'researcher'].map((agent) => stage.event(agent, 'state_applied', { from: approving })));
+    await Promise.all(
+      ['planner', 'researcher'].map((agent) => stage.event(agent, 'state_applied', { from: approving })),
+    );
 
     const [before] = await stage.sessions('researcher');
     const from = stage.position;
@@ -114,7 +133,10 @@ interface Change {
 }
 
 /** Whatever is seen, the file is as before in the end, so that the next step has a chance. */
-async function changeAndReturn(stage: Stage, { dimension, file, change }: Change): Promise<DriftObservation & { backMs: number }> {
+async function changeAndReturn(
+  stage: Stage,
+  { dimension, file, change }: Change,
+): Promise<DriftObservation & { backMs: number }> {
   const path = join(stage.plannerHome, file);
   const text = readFileSync(path, 'utf8');
   const next = change(text);
@@ -132,7 +154,10 @@ function writeVersion2(stage: Stage): void {
   cpSync(stage.release('v1'), folder, { recursive: true });
   appendFileSync(join(folder, 'prompts/system.md'), '\nPrefer short answers.\n');
   const tools = JSON.parse(readFileSync(join(folder, 'tools.json'), 'utf8')) as { tools: object[] };
-  tools.tools.push({ type: 'function', function: { name: 'read_plan', description: 'Returns the stored plan.', parameters: { type: 'object' } } });
+  tools.tools.push({
+    type: 'function',
+    function: { name: 'read_plan', description: 'Returns the stored plan.', parameters: { type: 'object' } },
+  });
   writeFileSync(join(folder, 'tools.json'), `${JSON.stringify(tools, null, 2)}\n`);
 }
 
@@ -142,7 +167,19 @@ async function approve(stage: Stage, folder: string): Promise<void> {
   writeFileSync(config, stringify({ measure: measureToYaml(measureExample(folder)) }));
   const output = join(stage.layout.policy, 'baselines/planner-v2.yaml');
   const who = ['--approved-by', 'ait demo', '--approved-at', new Date(systemClock.now()).toISOString()];
-  await runAit(stage, ['baseline', 'build', '--agent', 'planner', '--id', BASELINE_V2, '--config', config, ...who, '--output', output]);
+  await runAit(stage, [
+    'baseline',
+    'build',
+    '--agent',
+    'planner',
+    '--id',
+    BASELINE_V2,
+    '--config',
+    config,
+    ...who,
+    '--output',
+    output,
+  ]);
 }
 
 /** One rename, as Kubernetes does it with `..data`. */

@@ -10,6 +10,7 @@ import { Mesh, sidecarOf, type SidecarAddresses } from '../mesh-runner/mesh.ts';
 import { approveUnknownAgents, writePolicies } from '../mesh-runner/mesh-files.ts';
 import { fileName, type MeshLayout } from '../mesh-runner/mesh-layout.ts';
 import type { AgentPlan, MeshPlan } from '../mesh-runner/mesh-plan.ts';
+import type { OutputLine } from '../mesh-runner/transcript.ts';
 import { Narrator, type Sentence } from './narrator.ts';
 
 export interface DevSessionOptions {
@@ -18,6 +19,9 @@ export interface DevSessionOptions {
   readonly env: Environment;
   readonly say: (sentence: Sentence) => void;
 }
+
+/** How long agents wait for their sidecars, in ms. */
+const READY_DEADLINE_MS = 5_000;
 
 /** A mesh that stays up: what crashes is started again, after a while that grows. */
 export class DevSession {
@@ -55,6 +59,7 @@ export class DevSession {
     const approved = await approveUnknownAgents(layout, plan);
     await this.#mesh.startAuthority();
     await Promise.all(plan.agents.map((agent) => this.#startSidecar(agent)));
+    await Promise.all(plan.agents.map(({ name }) => this.#untilReady(name)));
     for (const agent of plan.agents) this.#startAgent(agent);
     return approved;
   }
@@ -68,6 +73,19 @@ export class DevSession {
 
   async #startSidecar(agent: AgentPlan): Promise<void> {
     this.#addresses.set(agent.name, await this.#mesh.startSidecar(agent));
+  }
+
+  /** So that an agent's first call is not made in vain. An agent that has drifted is started all the same. */
+  async #untilReady(agent: string): Promise<void> {
+    const match = ({ record }: OutputLine): boolean =>
+      record?.event === 'sidecar_ready' || record?.['subject'] === 'self';
+    const expectation = {
+      source: sidecarOf(agent),
+      what: 'its verdict on its agent',
+      match,
+      deadlineMs: READY_DEADLINE_MS,
+    };
+    await this.#mesh.transcript.waitFor(expectation).catch(() => undefined);
   }
 
   #startAgent(agent: AgentPlan): void {

@@ -40,13 +40,19 @@ export async function dev(options: DevOptions, output: CommandOutput): Promise<v
     const first = await Promise.race([started, stopped]);
     if (typeof first !== 'string') {
       if (json) output.print(JSON.stringify({ event: 'ready', addresses: addressesToJson(session) }));
-      else output.print(welcome({ layout, plan, addresses: session.addresses, approved: first, ait: aitAsTyped(), colors: pc }));
+      else
+        output.print(
+          welcome({ layout, plan, addresses: session.addresses, approved: first, ait: aitAsTyped(), colors: pc }),
+        );
       await stopped;
     }
     if (!json) output.print('\nstopping …');
   } catch (error) {
     if (isMeshError(error)) throw error;
-    throw new MeshError('START_FAILED', (error as Error).message, { cause: error, hint: `the full logs are in ${layout.logs}` });
+    throw new MeshError('START_FAILED', (error as Error).message, {
+      cause: error,
+      hint: `the full logs are in ${layout.logs}`,
+    });
   } finally {
     await session.stop();
     lock.release();
@@ -56,7 +62,13 @@ export async function dev(options: DevOptions, output: CommandOutput): Promise<v
 function prepare(root: string, file: string | undefined): { layout: MeshLayout; plan: MeshPlan } {
   if (file !== undefined) {
     const plan = loadMeshFile(file);
-    return { plan, layout: prepareLayout(root, plan.agents.map(({ name }) => name)) };
+    return {
+      plan,
+      layout: prepareLayout(
+        root,
+        plan.agents.map(({ name }) => name),
+      ),
+    };
   }
   const layout = prepareLayout(root, ['planner', 'researcher']);
   for (const agent of ['planner', 'researcher'] as const) copyExampleAgent(agent, join(layout.agents, agent));

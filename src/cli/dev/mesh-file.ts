@@ -31,8 +31,13 @@ const agent = v.strictObject({
     v.description('Program and arguments, run without a shell. ${listen} and ${peer.<name>} stand for addresses.'),
   ),
   cwd: v.optional(v.pipe(v.string(), v.description("Where it runs. Default: this file's folder."))),
-  env: v.optional(v.pipe(v.record(v.string(), v.string()), v.description('Variables; the same may stand in them.')), {}),
-  listen: v.optional(v.pipe(address, v.description('Where the agent listens. Default, if it is called: a unix socket.'))),
+  env: v.optional(
+    v.pipe(v.record(v.string(), v.string()), v.description('Variables; the same may stand in them.')),
+    {},
+  ),
+  listen: v.optional(
+    v.pipe(address, v.description('Where the agent listens. Default, if it is called: a unix socket.')),
+  ),
   calls: v.optional(v.pipe(v.array(call), v.description('Whom it may call: each gets a grant and an address.')), []),
   measure: measureSection,
 });
@@ -98,9 +103,12 @@ function senseProblems({ trust_domain: trustDomain, agents }: MeshFile): Omit<Co
       const callee = nameOfCall(entry);
       const path = `agents.${own}.calls[${index}]`;
       if (callee === own) problems.push({ path, message: 'an agent does not call itself' });
-      else if (!names.includes(callee)) problems.push({ path, message: `no agent is named ${callee}; there is ${names.join(', ')}` });
+      else if (!names.includes(callee))
+        problems.push({ path, message: `no agent is named ${callee}; there is ${names.join(', ')}` });
     });
-    const isCalled = Object.values(agents).some((other) => other.calls.some((entry) => nameOfCall(entry) === own));
+    const isCalled = Object.entries(agents).some(
+      ([caller, other]) => caller !== own && other.calls.some((entry) => nameOfCall(entry) === own),
+    );
     const known = {
       listen: listen ?? (isCalled ? 'address' : undefined),
       peers: new Map(calls.map((entry) => [nameOfCall(entry), 'address'])),
@@ -113,7 +121,10 @@ function senseProblems({ trust_domain: trustDomain, agents }: MeshFile): Omit<Co
       try {
         fillIn(text, known);
       } catch (error) {
-        problems.push({ path, message: `${(error as Error).message}: \${listen} needs a caller or listen, \${peer.<name>} an entry in calls` });
+        problems.push({
+          path,
+          message: `${(error as Error).message}: \${listen} needs a caller or listen, \${peer.<name>} an entry in calls`,
+        });
       }
     }
   }

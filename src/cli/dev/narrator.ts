@@ -59,7 +59,10 @@ export class Narrator {
   #authority(record: LogRecord): Sentence | undefined {
     switch (record.event) {
       case 'authority_ready':
-        return say('quiet', `the authority is up: trust domain ${word(record, 'trust_domain')}, at ${word(record, 'listen')}`);
+        return say(
+          'quiet',
+          `the authority is up: trust domain ${word(record, 'trust_domain')}, at ${word(record, 'listen')}`,
+        );
       case 'policy_applied':
         return policyApplied((record['changes'] ?? []) as readonly string[]);
       case 'policy_problem': {
@@ -76,7 +79,10 @@ export class Narrator {
   #sidecar(agent: string, record: LogRecord): Sentence | undefined {
     switch (record.event) {
       case 'sidecar_ready':
-        return say('quiet', `${agent} joined the mesh and is in order (instance ${word(record, 'instance').slice(0, 8)})`);
+        return say(
+          'quiet',
+          `${agent} joined the mesh and is in order (instance ${word(record, 'instance').slice(0, 8)})`,
+        );
       case 'standing_in_order':
         return this.#inOrder(agent, record);
       case 'session_admitted':
@@ -110,7 +116,8 @@ export class Narrator {
       return undefined;
     }
     const peer = nameOf(word(record, 'subject'));
-    if (code === 'PEER_DRAINING' || code === 'IDLE') return say('quiet', `${agent} and ${peer} parted in good order (${code})`);
+    if (code === 'PEER_DRAINING' || code === 'IDLE')
+      return say('quiet', `${agent} and ${peer} parted in good order (${code})`);
     const dimension = driftDimension(code);
     if (dimension !== undefined) {
       const how = `${amount(number(record, 'connections'), 'connection')} in ${milliseconds(number(record, 'enforcementMs'))}`;
@@ -132,7 +139,10 @@ export class Narrator {
         : `${amount(cut.sessions, 'session')} and ${amount(cut.connections, 'connection')} cut in ${milliseconds(cut.slowestMs)}`;
     const differences = (record['differences'] ?? []) as readonly Difference[];
     const drifted = driftDimension(code);
-    const what = drifted === undefined ? `${code}: ${word(record, 'detail')}` : `DRIFT in the ${inWords(differences, drifted)} of ${agent}`;
+    const what =
+      drifted === undefined
+        ? `${code}: ${word(record, 'detail')}`
+        : `DRIFT in the ${inWords(differences, drifted)} of ${agent}`;
     const text = drifted === undefined ? `${agent} is not in order, ${what} → ${effect}` : `${what} → ${effect}`;
     return { ...say('bad', text), ...(drifted !== undefined && { drifted: agent }) };
   }
@@ -169,11 +179,17 @@ function unexpected(who: string, record: LogRecord): Sentence | undefined {
   if (SILENT.has(event) || (level !== 'warn' && level !== 'error' && level !== 'fatal')) return undefined;
   const error = record['error'] as { message?: unknown } | string | undefined;
   const detail = record['detail'] ?? record['reason'] ?? (typeof error === 'string' ? error : error?.message) ?? '';
-  return { tone: level === 'warn' ? 'note' : 'bad', text: `${who}: ${event} ${String(detail)}`.trim(), key: `${who} ${event}` };
+  return {
+    tone: level === 'warn' ? 'note' : 'bad',
+    text: `${who}: ${event} ${String(detail)}`.trim(),
+    key: `${who} ${event}`,
+  };
 }
 
 function inWords(differences: readonly Difference[], first: Dimension): string {
-  const dimensions = DIMENSIONS.filter((dimension) => dimension === first || differences.some((one) => one.dimension === dimension));
+  const dimensions = DIMENSIONS.filter(
+    (dimension) => dimension === first || differences.some((one) => one.dimension === dimension),
+  );
   return dimensions.map((dimension) => DIMENSION_WORDS[dimension]).join(' and the ');
 }
 

@@ -61,7 +61,9 @@ export function findDecision(sidecars: readonly AskedSidecar[], { agent, id }: S
   const about = sidecars
     .flatMap((sidecar) => sidecar.decisions.map((decision) => ({ sidecar, decision })))
     .filter(({ sidecar, decision }) => decision.rejection !== undefined && concerns(agent, sidecar, decision))
-    .filter(({ decision }) => (id === undefined ? !IN_GOOD_ORDER.has(decision.rejection?.code ?? '') : hasId(decision, id)))
+    .filter(({ decision }) =>
+      id === undefined ? !IN_GOOD_ORDER.has(decision.rejection?.code ?? '') : hasId(decision, id),
+    )
     .toSorted((a, b) => b.decision.at - a.decision.at);
   const [newest] = about;
   if (newest === undefined) return undefined;

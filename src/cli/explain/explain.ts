@@ -3,7 +3,13 @@ import pc from 'picocolors';
 import { environment } from '../../platform/environment.ts';
 import type { CommandOutput } from '../command-output.ts';
 import { readAdmin } from '../mesh-runner/admin-client.ts';
-import { findDecision, isAgent, type AskedSidecar, type DecisionRecord, type SidecarStatus } from './decision-record.ts';
+import {
+  findDecision,
+  isAgent,
+  type AskedSidecar,
+  type DecisionRecord,
+  type SidecarStatus,
+} from './decision-record.ts';
 import { nameOf, renderExplanation } from './explanation.ts';
 import { findAdminSockets } from './find-sockets.ts';
 
@@ -32,8 +38,19 @@ export async function explain(agent: string, options: ExplainOptions, output: Co
   output.exitCode(found === undefined ? EXIT.nothing : EXIT.found);
   if (options.json === true) {
     const { decision, sidecar } = found ?? {};
-    const decidedBy = sidecar && { agent: sidecar.status.agent, instance: sidecar.status.instance ?? null, socket: sidecar.socket };
-    output.print(JSON.stringify({ found: found !== undefined, inOrder: own?.status.inOrder ?? null, decidedBy: decidedBy ?? null, decision: decision ?? null }));
+    const decidedBy = sidecar && {
+      agent: sidecar.status.agent,
+      instance: sidecar.status.instance ?? null,
+      socket: sidecar.socket,
+    };
+    output.print(
+      JSON.stringify({
+        found: found !== undefined,
+        inOrder: own?.status.inOrder ?? null,
+        decidedBy: decidedBy ?? null,
+        decision: decision ?? null,
+      }),
+    );
   } else if (found === undefined) output.print(nothingFound(agent, own, { sidecars, ...options }));
   else {
     output.print(renderExplanation(found, pc));
@@ -46,7 +63,8 @@ export async function explain(agent: string, options: ExplainOptions, output: Co
 function socketsToAsk({ admin }: ExplainOptions): readonly string[] {
   if (admin !== undefined && admin.length > 0) return admin.map((path) => resolve(path));
   const fromEnvironment = environment['AIT_ADMIN'];
-  if (fromEnvironment !== undefined && fromEnvironment !== '') return fromEnvironment.split(',').map((path) => resolve(path.trim()));
+  if (fromEnvironment !== undefined && fromEnvironment !== '')
+    return fromEnvironment.split(',').map((path) => resolve(path.trim()));
   return findAdminSockets('.ait');
 }
 

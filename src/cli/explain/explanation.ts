@@ -1,10 +1,11 @@
+import type pc from 'picocolors';
 import { agentNameOf, isSpiffeId, kindOf } from '../../domain/agent-id.ts';
 import type { Difference, Dimension } from '../../domain/measurement.ts';
 import { REJECTIONS, driftDimension, type Clocks, type Rejection } from '../../domain/rejection.ts';
 import type { FoundDecision } from './decision-record.ts';
 
-/** What colours the text; `picocolors` as it is, or without any colour. */
-export type Colors = Pick<typeof import('picocolors'), 'bold' | 'red' | 'green' | 'yellow' | 'dim' | 'cyan'>;
+/** What colours the text: `picocolors` as it is, or without any colour. */
+export type Colors = Pick<typeof pc, 'bold' | 'red' | 'green' | 'yellow' | 'dim' | 'cyan'>;
 
 /** Dimensions as people call them. */
 export const DIMENSION_WORDS = {
@@ -27,7 +28,10 @@ export function renderExplanation({ decision, sidecar, repeats }: FoundDecision,
   const owner = nameOf(sidecar.status.agent);
   const rows: [label: string, lines: readonly string[]][] = [
     ['when', [new Date(decision.at).toISOString()]],
-    ['decided by', [`the sidecar of ${owner}${decision.direction === 'inbound' ? ', the called side' : ', the calling side'}`]],
+    [
+      'decided by',
+      [`the sidecar of ${owner}${decision.direction === 'inbound' ? ', the called side' : ', the calling side'}`],
+    ],
     ['about', [aboutLine(decision.subject, owner, rejection)]],
     ['check', [`${rejection.code} (${phaseWords(rejection)})`, meaning]],
     ['detail', [rejection.detail]],
@@ -62,7 +66,13 @@ function aboutLine(subject: string, owner: string, rejection: Rejection): string
 
 function phaseWords({ code }: Rejection): string {
   const { phase } = REJECTIONS[code];
-  const words = { transport: 'TLS', exchange: 'the conversation', admission: 'admission', live: 'live session', data: 'data connection' };
+  const words = {
+    transport: 'TLS',
+    exchange: 'the conversation',
+    admission: 'admission',
+    live: 'live session',
+    data: 'data connection',
+  };
   return words[phase];
 }
 
@@ -71,7 +81,12 @@ function differenceLines({ dimension, item, expected, observed }: Difference): s
   return [what, `  approved  ${expected ?? '(nothing)'}`, `  observed  ${observed ?? '(nothing)'}`];
 }
 
-function whereLine({ whitespaceOnly, byteOffset, line, column }: NonNullable<FoundDecision['decision']['textDifference']>): string {
+function whereLine({
+  whitespaceOnly,
+  byteOffset,
+  line,
+  column,
+}: NonNullable<FoundDecision['decision']['textDifference']>): string {
   const what = whitespaceOnly ? 'only whitespace differs' : 'the text differs';
   return `${what}, from byte ${byteOffset} on (line ${line}, column ${column})`;
 }
@@ -92,7 +107,9 @@ function seconds(count: number): string {
 }
 
 function peerLines({ peerSaid }: Rejection): string[] {
-  return peerSaid === undefined ? [] : [`${peerSaid.reason}; its own log has the reason under ${peerSaid.correlationId}`];
+  return peerSaid === undefined
+    ? []
+    : [`${peerSaid.reason}; its own log has the reason under ${peerSaid.correlationId}`];
 }
 
 function cutLine({ connections, enforcementMs }: FoundDecision['decision']): string[] {

@@ -51,7 +51,8 @@ export class Child {
     });
     const { pid, stdout, stderr } = this.#process;
     if (pid !== undefined) guard.watch(pid);
-    for (const stream of [stdout, stderr]) if (stream !== null) readLines(stream, (line) => transcript.add(spec.name, line));
+    for (const stream of [stdout, stderr])
+      if (stream !== null) readLines(stream, (line) => transcript.add(spec.name, line));
     this.exited = new Promise<ExitStatus>((resolve) => {
       this.#process.once('error', (error) => resolve({ code: null, signal: null, error }));
       this.#process.once('close', (code, signal) => resolve({ code, signal }));

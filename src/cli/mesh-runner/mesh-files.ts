@@ -108,7 +108,10 @@ export function writeSidecarConfig(input: SidecarConfigInput): string {
 }
 
 /** Where an agent has to listen. */
-export function appAddress(layout: MeshLayout, { name, listen }: Pick<AgentPlan, 'name' | 'listen'>): string | undefined {
+export function appAddress(
+  layout: MeshLayout,
+  { name, listen }: Pick<AgentPlan, 'name' | 'listen'>,
+): string | undefined {
   return listen === DEFAULT_ADDRESS ? layout.socket(name, 'agent') : listen;
 }
 

@@ -69,7 +69,10 @@ export class Mesh {
     const { layout, plan, env } = this.#options;
     const config = writeAuthorityConfig(layout, plan, this.#authority);
     const from = this.transcript.position;
-    const child = this.#start('authority', aitCommand('authority', '--config', config), { cwd: layout.root, env: withoutOwnVariables(env) });
+    const child = this.#start('authority', aitCommand('authority', '--config', config), {
+      cwd: layout.root,
+      env: withoutOwnVariables(env),
+    });
     const ready = await this.#ready(child, 'authority_ready', from);
     this.#authority = String(ready['listen']);
     return ready;
@@ -109,16 +112,26 @@ export class Mesh {
     });
     mkdirSync(join(layout.run, fileName(instance)), { recursive: true, mode: 0o700 });
     const name = sidecarOf(instance);
-    return this.#start(name, aitCommand('sidecar', '--config', config), { cwd: layout.root, env: withoutOwnVariables(env) });
+    return this.#start(name, aitCommand('sidecar', '--config', config), {
+      cwd: layout.root,
+      env: withoutOwnVariables(env),
+    });
   }
 
   /** @param more arguments and variables on top of the plan's. */
-  startAgent(agent: AgentPlan, { peers }: SidecarAddresses, more: { args?: readonly string[]; env?: Readonly<Record<string, string>> } = {}): Child | undefined {
+  startAgent(
+    agent: AgentPlan,
+    { peers }: SidecarAddresses,
+    more: { args?: readonly string[]; env?: Readonly<Record<string, string>> } = {},
+  ): Child | undefined {
     const { layout, env } = this.#options;
     if (agent.command === undefined) return undefined;
     const placeholders = { listen: appAddress(layout, agent), peers };
     const [program, ...args] = [...agent.command, ...(more.args ?? [])].map((part) => fillIn(part, placeholders));
-    const own = Object.entries({ ...agent.env, ...more.env }).map(([name, value]) => [name, fillIn(value, placeholders)]);
+    const own = Object.entries({ ...agent.env, ...more.env }).map(([name, value]) => [
+      name,
+      fillIn(value, placeholders),
+    ]);
     return this.#start(agent.name, [program ?? '', ...args], {
       cwd: agent.cwd,
       env: { ...withoutOwnVariables(env), ...(Object.fromEntries(own) as Record<string, string>) },
@@ -140,7 +153,11 @@ export class Mesh {
     await this.#guard.close();
   }
 
-  #start(name: string, command: [string, ...string[]], { cwd, env }: { cwd: string; env: Record<string, string> }): Child {
+  #start(
+    name: string,
+    command: [string, ...string[]],
+    { cwd, env }: { cwd: string; env: Record<string, string> },
+  ): Child {
     const child = new Child({ name, command, cwd, env }, { transcript: this.transcript, guard: this.#guard });
     this.#children.set(name, child);
     void child.exited.then((status) => {
@@ -153,12 +170,23 @@ export class Mesh {
   async #ready(child: Child, event: string, from: number): Promise<LogRecord> {
     const { name } = child.spec;
     const what = `its event ${event}`;
-    const expectation = { what, source: name, from, deadlineMs: START_DEADLINE_MS, match: (line: { record?: LogRecord }) => line.record?.event === event };
+    const expectation = {
+      what,
+      source: name,
+      from,
+      deadlineMs: START_DEADLINE_MS,
+      match: (line: { record?: LogRecord }) => line.record?.event === event,
+    };
     const line = this.transcript.waitFor(expectation);
     line.catch(() => undefined);
     const ended = child.exited.then((status) => {
-      const words = this.transcript.since(from).filter(({ source }) => source === name).slice(-8);
-      throw new Error(`${name} ${describeExit(status)} before it was ready:\n${words.map(({ text }) => `  ${text}`).join('\n')}`);
+      const words = this.transcript
+        .since(from)
+        .filter(({ source }) => source === name)
+        .slice(-8);
+      throw new Error(
+        `${name} ${describeExit(status)} before it was ready:\n${words.map(({ text }) => `  ${text}`).join('\n')}`,
+      );
     });
     ended.catch(() => undefined);
     const { record } = await Promise.race([line, ended]);

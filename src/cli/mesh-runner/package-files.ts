@@ -9,7 +9,8 @@ function packageRoot(): string {
   let folder = dirname(fileURLToPath(import.meta.url));
   for (;;) {
     const file = join(folder, 'package.json');
-    if (existsSync(file) && (JSON.parse(readFileSync(file, 'utf8')) as { name?: unknown }).name === 'ait-mesh') return folder;
+    if (existsSync(file) && (JSON.parse(readFileSync(file, 'utf8')) as { name?: unknown }).name === 'ait-mesh')
+      return folder;
     const above = dirname(folder);
     if (above === folder) throw new MeshError('FILE_UNREADABLE', 'the folder of the ait-mesh package was not found');
     folder = above;

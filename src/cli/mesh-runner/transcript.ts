@@ -110,7 +110,9 @@ export class Transcript {
   #missed({ what, source }: Expectation, deadlineMs: number): DeadlineMissed {
     const last = this.#lines.filter((line) => line.source === source).slice(-SHOWN_LINES);
     const shown = last.map(({ text }) => `\n    ${text.slice(0, 400)}`).join('');
-    return new DeadlineMissed(`${source}: ${what} did not come within ${deadlineMs} ms; its last lines: ${shown || 'none'}`);
+    return new DeadlineMissed(
+      `${source}: ${what} did not come within ${deadlineMs} ms; its last lines: ${shown || 'none'}`,
+    );
   }
 }
 

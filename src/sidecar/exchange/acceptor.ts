@@ -31,7 +31,6 @@ export async function acceptExchange(
     certificate: peer.identity,
     control: stream,
     remoteAddress: peer.remoteAddress,
-    now: clock.now(),
     monotonicNow: clock.monotonic(),
   });
   registry.register(session);

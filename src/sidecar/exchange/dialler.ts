@@ -75,7 +75,6 @@ export async function dialExchange(target: DialTarget, deps: DialDeps): Promise<
     certificate: connection.peer.identity,
     control: stream,
     remoteAddress: target.address,
-    now: clock.now(),
     monotonicNow: clock.monotonic(),
   });
   registry.register(session);

@@ -1,5 +1,4 @@
 import { reconsider, type AdmissionPorts, type PeerPermit, type StandingChange } from '../../domain/admission.ts';
-import type { SpiffeId } from '../../domain/agent-id.ts';
 import { REJECTIONS, type Rejection, type RejectionCode } from '../../domain/rejection.ts';
 import type { Clock } from '../../platform/clock.ts';
 import type { DecisionLog } from '../decision-log.ts';
@@ -151,8 +150,9 @@ export class SessionRegistry {
     return () => callbacks.delete(callback);
   }
 
-  countOf(peer: SpiffeId): number {
-    return this.live().filter((session) => session.peer === peer).length;
+  /** Whether a live session shows this certificate. */
+  hasLive(thumbprint: string): boolean {
+    return this.live().some(({ certificate }) => certificate.thumbprint === thumbprint);
   }
 
   #endSome(sessions: readonly Session[], cause: Rejection): Rejection | undefined {

@@ -33,7 +33,7 @@ export class Session {
   readonly certificate: CertificateFacts;
   readonly control: ControlLink;
   readonly remoteAddress: string;
-  /** Milliseconds since the epoch. */
+  /** Our monotonic clock at the first byte. */
   readonly startedAt: number;
   readonly connections = new Set<SessionConnection>();
 
@@ -55,7 +55,6 @@ export class Session {
     certificate: CertificateFacts;
     control: ControlLink;
     remoteAddress: string;
-    now: number;
     monotonicNow: number;
   }) {
     this.correlationId = input.correlationId;
@@ -63,7 +62,7 @@ export class Session {
     this.certificate = input.certificate;
     this.control = input.control;
     this.remoteAddress = input.remoteAddress;
-    this.startedAt = input.now;
+    this.startedAt = input.monotonicNow;
     this.heardAt = input.monotonicNow;
     this.usedAt = input.monotonicNow;
   }

@@ -42,6 +42,8 @@ export interface InboundListenerOptions {
   readonly decisions: DecisionLog;
   readonly context: () => TlsContext;
   readonly roots: () => TrustedRoots;
+  /** Whether a live session shows this certificate. */
+  readonly hasSession: (thumbprint: string) => boolean;
   /** Takes a socket of ALPN `h2`. */
   readonly onControl: (peer: InboundPeer) => void;
   /** Takes a socket of ALPN `ait-data/1`. */
@@ -145,7 +147,8 @@ export class InboundListener implements Component {
     }
     const { identity, alpn } = peer;
     const sameSvid = [...this.#unproven.values()].filter((entry) => entry.svid === identity.thumbprint).length;
-    if (sameSvid >= limits.unauthenticatedPerSvid) {
+    // A certificate with a live session has proven itself: its data connections may come as fast as its agent calls.
+    if (sameSvid >= limits.unauthenticatedPerSvid && !this.#options.hasSession(identity.thumbprint)) {
       this.#refuse(
         raw,
         remoteAddress,
@@ -174,7 +177,7 @@ export class InboundListener implements Component {
     const remoteAddress = `${socket.remoteAddress ?? ''}:${socket.remotePort ?? ''}`;
     const timedOut = (error as { code?: string }).code === 'ERR_TLS_HANDSHAKE_TIMEOUT';
     // Without this, an untrusted CA looks like any connection that was reset.
-    const reason = socket.authorizationError === undefined ? describe(error) : String(socket.authorizationError);
+    const reason = String(socket.authorizationError ?? describe(error));
     const cause = timedOut
       ? rejection('TLS_HANDSHAKE_TIMEOUT', `no TLS handshake within ${limits.handshakeTimeoutMs} ms`)
       : rejection('TLS_HANDSHAKE_FAILED', reason);

@@ -1,0 +1,163 @@
+import assert from 'node:assert/strict';
+import { execFileSync, spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { appendFileSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { after, test } from 'node:test';
+
+const ait = new URL('../../dist/ait.mjs', import.meta.url).pathname;
+const folder = mkdtempSync(join(tmpdir(), 'ait-dev-test-'));
+const prompt = join(folder, '.ait/agents/planner/prompts/system.md');
+const running: ChildProcess[] = [];
+after(() => {
+  for (const child of running) child.kill('SIGKILL');
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** `ait dev` in the test's folder, and a way to wait for a line of it. */
+function startDev() {
+  const child = spawn(process.execPath, [ait, 'dev'], {
+    cwd: folder,
+    env: { ...process.env, NO_COLOR: '1' },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  running.push(child);
+  const lines: string[] = [];
+  const waiting = new Set<() => void>();
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    lines.push(line);
+    for (const look of waiting) look();
+  });
+  let next = 0;
+  /** The next line that fits, from where the last one was found. */
+  const line = (pattern: RegExp): Promise<string> =>
+    new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        waiting.delete(look);
+        reject(new Error(`${pattern} did not come:\n${lines.join('\n')}`));
+      }, 20_000);
+      const look = () => {
+        const at = lines.findIndex((text, index) => index >= next && pattern.test(text));
+        if (at < 0) return;
+        next = at + 1;
+        clearTimeout(timer);
+        waiting.delete(look);
+        resolve(lines[at] ?? '');
+      };
+      waiting.add(look);
+      look();
+    });
+  const stop = async (signal: NodeJS.Signals): Promise<number | null> => {
+    if (child.exitCode !== null || child.signalCode !== null) return child.exitCode;
+    const ended = new Promise<number | null>((resolve) => void child.once('exit', resolve));
+    child.kill(signal);
+    return ended;
+  };
+  return { line, stop };
+}
+
+/** Processes that name the test's folder: all that `ait dev` starts do, on their command line or in their environment. */
+function leftOvers(): string[] {
+  return readdirSync('/proc').filter((pid) => {
+    if (!/^\d+$/.test(pid) || Number(pid) === process.pid) return false;
+    try {
+      if (!readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('ait')) return false;
+      return (
+        readFileSync(`/proc/${pid}/environ`, 'utf8').includes(folder) ||
+        readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(folder)
+      );
+    } catch {
+      return false;
+    }
+  });
+}
+
+async function noneLeft(): Promise<void> {
+  for (let turn = 0; leftOvers().length > 0; turn += 1) {
+    assert.ok(turn < 100, `still running: ${leftOvers().join(', ')}`);
+    await new Promise((resolve) => void setTimeout(resolve, 50));
+  }
+}
+
+function explain(): { code: number | null; text: string } {
+  const { status, stdout } = spawnSync(process.execPath, [ait, 'explain', 'planner'], {
+    cwd: folder,
+    encoding: 'utf8',
+  });
+  return { code: status, text: stdout };
+}
+
+test('a newcomer poisons a prompt, asks why, approves, and stops', { timeout: 120_000 }, async (t) => {
+  const dev = startDev();
+  t.after(() => dev.stop('SIGKILL'));
+  await dev.line(/A mesh of 2 agents is running/);
+  await dev.line(/Approved without asking/);
+  await dev.line(/✓ planner and researcher accepted each other/);
+  await dev.line(/planner │ Ask OK/);
+  const nothing = explain();
+  assert.equal(nothing.code, 3, nothing.text);
+
+  const original = readFileSync(prompt, 'utf8');
+  appendFileSync(prompt, ' ');
+  await dev.line(/✗ DRIFT in the system prompt of planner → 1 session and \d+ connections? cut in [\d.]+ ms/);
+  await dev.line(/only whitespace differs, from byte \d+ on/);
+  await dev.line(/planner │ (Ask|Investigate) UNAVAILABLE/);
+  const why = explain();
+  assert.equal(why.code, 0);
+  assert.match(why.text, /SYSTEM_PROMPT_DRIFT/);
+  assert.match(why.text, /only whitespace differs/);
+
+  writeFileSync(prompt, original);
+  await dev.line(/✓ planner is in order again/);
+  await dev.line(/planner │ Ask OK/);
+
+  const second = spawnSync(process.execPath, [ait, 'dev'], { cwd: folder, encoding: 'utf8', timeout: 10_000 });
+  assert.equal(second.status, 1);
+  assert.match(second.stderr, /a mesh is running in .*\.ait already/);
+
+  appendFileSync(prompt, '\nBe brief.\n');
+  await dev.line(/✗ DRIFT/);
+  const output = '.ait/mesh/baselines/planner-2.yaml';
+  const approver = ['--approved-by', 'test', '--approved-at', new Date().toISOString()];
+  execFileSync(
+    process.execPath,
+    [
+      ait,
+      'baseline',
+      'build',
+      '--agent',
+      'planner',
+      '--config',
+      '.ait/config/planner.yaml',
+      ...approver,
+      '--output',
+      output,
+    ],
+    { cwd: folder },
+  );
+  await dev.line(/✓ approved and in force: planner-/);
+  await dev.line(/✓ planner is in order again/);
+  await dev.line(/planner │ Ask OK/);
+
+  assert.equal(await dev.stop('SIGINT'), 0);
+  await noneLeft();
+});
+
+test(
+  'the next start goes on with the state, and a killed one leaves nothing running',
+  { timeout: 60_000 },
+  async () => {
+    const dev = startDev();
+    await dev.line(/A mesh of 2 agents is running/);
+    // With the prompt as it was approved last, and nothing approved by itself this time.
+    await dev.line(/planner │ Ask OK/);
+    assert.deepEqual(readdirSync(join(folder, '.ait/mesh/baselines')).toSorted(), [
+      'planner-1.yaml',
+      'planner-2.yaml',
+      'researcher-1.yaml',
+    ]);
+    await dev.stop('SIGKILL');
+    await noneLeft();
+  },
+);

@@ -1,0 +1,117 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Narrator, type Sentence } from '../../../../src/cli/dev/narrator.ts';
+
+const RESEARCHER = 'spiffe://dev.local/agent/researcher';
+
+function tell(narrator: Narrator, source: string, fields: Record<string, unknown>): Sentence | undefined {
+  const record = { level: 'info', ...fields, event: String(fields['event']) };
+  return narrator.tell({ source, at: 0, text: JSON.stringify(record), json: record, record });
+}
+
+const cutForOwnDrift = {
+  event: 'session_terminated',
+  self: true,
+  subject: RESEARCHER,
+  code: 'SYSTEM_PROMPT_DRIFT',
+  connections: 2,
+  enforcementMs: 3.14,
+};
+const ownDrift = {
+  event: 'peer_refused',
+  level: 'warn',
+  subject: 'self',
+  self: true,
+  code: 'SYSTEM_PROMPT_DRIFT',
+  differences: [{ dimension: 'system_prompt', item: 'main', expected: 'a', observed: 'b' }],
+};
+
+test('own drift and what was cut for it are one sentence', () => {
+  const narrator = new Narrator();
+  assert.equal(tell(narrator, 'sidecar planner', cutForOwnDrift), undefined);
+  const sentence = tell(narrator, 'sidecar planner', ownDrift);
+  assert.equal(sentence?.text, 'DRIFT in the system prompt of planner → 1 session and 2 connections cut in 3.1 ms');
+  assert.equal(sentence?.tone, 'bad');
+  assert.equal(sentence?.drifted, 'planner');
+});
+
+test('drift without a session says so, and names every dimension', () => {
+  const differences = [
+    { dimension: 'tools', item: 'search' },
+    { dimension: 'system_prompt', item: 'main' },
+  ];
+  const sentence = tell(new Narrator(), 'sidecar planner', { ...ownDrift, differences });
+  assert.equal(sentence?.text, 'DRIFT in the system prompt and the tools of planner → nobody talks to it');
+});
+
+test('coming back into order is told only after having been out of it', () => {
+  const narrator = new Narrator();
+  const inOrder = { event: 'standing_in_order', baseline: 'planner-1' };
+  assert.equal(tell(narrator, 'sidecar planner', inOrder), undefined);
+  tell(narrator, 'sidecar planner', ownDrift);
+  assert.equal(
+    tell(narrator, 'sidecar planner', inOrder)?.text,
+    'planner is in order again: it equals baseline planner-1',
+  );
+});
+
+test('an accepted exchange is told once, by the calling side', () => {
+  const admitted = { event: 'session_admitted', subject: RESEARCHER };
+  const narrator = new Narrator();
+  assert.equal(
+    tell(narrator, 'sidecar planner', { ...admitted, direction: 'outbound' })?.text,
+    'planner and researcher accepted each other',
+  );
+  assert.equal(tell(narrator, 'sidecar researcher', { ...admitted, direction: 'inbound' }), undefined);
+});
+
+test('a refused caller is told with the meaning of the code', () => {
+  const refused = { event: 'peer_denied', direction: 'inbound', subject: RESEARCHER, code: 'GRANT_MISSING' };
+  const sentence = tell(new Narrator(), 'sidecar planner', refused);
+  assert.match(sentence?.text ?? '', /^planner refused researcher: GRANT_MISSING\. No grant lets/);
+});
+
+test('an approved baseline is told, other policy is summed up', () => {
+  const narrator = new Narrator();
+  const approved = { event: 'policy_applied', changes: ['put baseline planner-2', 'put agent planner'] };
+  assert.equal(tell(narrator, 'authority', approved)?.text, 'approved and in force: planner-2');
+  const withdrawn = { event: 'policy_applied', changes: ['delete grant planner>researcher'] };
+  assert.equal(tell(narrator, 'authority', withdrawn)?.text, 'policy changed: without grant planner>researcher');
+});
+
+test('a broken policy file is told with its place', () => {
+  const problem = {
+    event: 'policy_problem',
+    level: 'error',
+    file: 'baselines/a.yaml',
+    line: 3,
+    column: 5,
+    field: 'id',
+    message: 'is empty',
+  };
+  assert.equal(
+    tell(new Narrator(), 'authority', problem)?.text,
+    'mesh/baselines/a.yaml:3:5: id is empty; what it said before stays in force',
+  );
+});
+
+test("an agent's own line is passed on, and numbers do not make it another", () => {
+  const narrator = new Narrator();
+  const first = narrator.tell({ source: 'planner', at: 0, text: 'Ask OK in 3 ms: yes' });
+  const second = narrator.tell({ source: 'planner', at: 0, text: 'Ask OK in 14 ms: no' });
+  assert.equal(first?.text, 'planner │ Ask OK in 3 ms: yes');
+  assert.equal(first?.key, second?.key);
+});
+
+test('an agent cannot speak as a sidecar', () => {
+  const record = { event: 'session_admitted', direction: 'outbound', subject: RESEARCHER };
+  const line = { source: 'planner', at: 0, text: JSON.stringify(record), json: record, record };
+  assert.equal(new Narrator().tell(line)?.tone, 'agent');
+});
+
+test('what nobody foresaw is told when it is a warning or an error, and only then', () => {
+  const narrator = new Narrator();
+  const event = { event: 'disk_on_fire', detail: 'sda' };
+  assert.equal(tell(narrator, 'authority', event), undefined);
+  assert.equal(tell(narrator, 'authority', { ...event, level: 'error' })?.text, 'the authority: disk_on_fire sda');
+});
