@@ -33,7 +33,7 @@ export interface MembershipDeps {
   readonly ownRejection: () => Rejection | undefined;
   readonly onToken: () => void;
   readonly onRotated: () => void;
-  readonly onState: () => void;
+  readonly onState: (change: { readonly refresh: boolean }) => void;
 }
 
 const RETRY = { minMs: 200, maxMs: 10_000 } as const;

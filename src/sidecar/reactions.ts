@@ -69,13 +69,13 @@ export class Reactions {
     }
   }
 
-  /** New signed state is in force. */
-  stateChanged(): void {
+  /** New signed state is in force; a refresh only makes the known one valid for longer. */
+  stateChanged({ refresh }: { readonly refresh: boolean }): void {
     const { readiness, standing, registry, pool, membership } = this.#deps;
     readiness.clear('state');
     standing.evaluate();
     registry.reconsiderAll();
-    pool.retryAtOnce();
+    if (!refresh) pool.retryAtOnce();
     if (membership.joined) membership.identity.wake();
   }
 

@@ -129,7 +129,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
     ownRejection: () => ownRejection(),
     onToken: () => reactions.tokenRenewed(),
     onRotated: () => reactions.rotated(),
-    onState: () => reactions.stateChanged(),
+    onState: (change) => reactions.stateChanged(change),
   });
   const selfPorts: AdmissionPorts = {
     self,

@@ -69,7 +69,10 @@ export class Attacker {
   async obtainToken(measurement: Measurement): Promise<string> {
     const { authority: address } = this.#credential;
     const channel = new AuthorityChannel({
-      ...{ address, context: this.#context, roots: this.#roots, handshakeTimeoutMs: TIMEOUT_MS },
+      address,
+      context: this.#context,
+      roots: this.#roots,
+      handshakeTimeoutMs: TIMEOUT_MS,
       expected: authorityId(trustDomainOf(this.identity.spiffeId)),
       now: () => systemClock.now(),
     });

@@ -177,11 +177,12 @@ function agentSaid(source: string, text: string): Sentence | undefined {
 function unexpected(who: string, record: LogRecord): Sentence | undefined {
   const { event, level } = record;
   if (SILENT.has(event) || (level !== 'warn' && level !== 'error' && level !== 'fatal')) return undefined;
-  const error = record['error'] as { message?: unknown } | string | undefined;
-  const detail = record['detail'] ?? record['reason'] ?? (typeof error === 'string' ? error : error?.message) ?? '';
+  const error = (record['error'] ?? {}) as { message?: unknown };
+  const candidates: unknown[] = [record['detail'], record['reason'], error.message, record['error']];
+  const detail = candidates.find((candidate) => typeof candidate === 'string');
   return {
     tone: level === 'warn' ? 'note' : 'bad',
-    text: `${who}: ${event} ${String(detail)}`.trim(),
+    text: `${who}: ${event}${typeof detail === 'string' ? ` ${detail}` : ''}`,
     key: `${who} ${event}`,
   };
 }

@@ -105,7 +105,10 @@ export class Mesh {
     mkdirSync(state, { recursive: true, mode: 0o700 });
     const credentialFile = await this.writeCredential(agent.name, join(state, 'join.credential'));
     const config = writeSidecarConfig({
-      ...{ layout, agent, credentialFile, instance },
+      layout,
+      agent,
+      credentialFile,
+      instance,
       authority: more.authority ?? this.#authority,
       inbound: await this.#lastInbound(instance),
       ...(addresses !== undefined && { addresses }),

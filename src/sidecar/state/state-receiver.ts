@@ -23,8 +23,8 @@ export interface StateReceiverDeps {
   readonly trust: TrustStore;
   /** The last good state is kept here, to refuse an older one after a restart. */
   readonly stateDir: string;
-  /** Called synchronously with every state that comes into force. */
-  readonly onState: (state: MeshState) => void;
+  /** Called synchronously when state comes into force; `refresh`: the same content, valid for longer. */
+  readonly onState: (change: { readonly refresh: boolean }) => void;
 }
 
 /** One signed step of the state, as it comes from the authority or from disk. */
@@ -138,7 +138,7 @@ export class StateReceiver {
       trust.replace(bundles);
       if (!decision.refresh)
         logger.info('state_applied', { revision: head.revision, epoch: head.epoch, objects: held.size });
-      onState(state);
+      onState({ refresh: decision.refresh });
       return state;
     } catch (error) {
       return { code: 'STATE_INVALID', detail: error instanceof Error ? error.message : String(error) };

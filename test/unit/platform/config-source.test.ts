@@ -173,6 +173,11 @@ describe('loadConfig', () => {
     assert.equal(load({ env }).trustDomain, 'a');
   });
 
+  test('a name that the validator would skip without a word is a problem, so that nothing goes unmeasured', () => {
+    const problems = problemsOf({ yaml: 'trustDomain: a\nlabels: { constructor: x, prototype: y, fine: z }\n' });
+    assert.deepEqual(problems.map(({ path }) => path).toSorted(), ['labels.constructor', 'labels.prototype']);
+  });
+
   test('names of Object are no settings and pollute nothing', () => {
     const problems = problemsOf({
       yaml: 'trustDomain: a\n__proto__: { polluted: true }\nconstructor: x\n',
