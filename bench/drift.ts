@@ -1,5 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
-import { createServer, type AddressInfo, type Socket } from 'node:net';
+import { createServer, type Socket } from 'node:net';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Child, pause } from './support/children.ts';
 import { BenchMesh, sidecarCommand } from './support/mesh.ts';
@@ -35,9 +36,7 @@ const app = createServer((socket) => {
     lastLocalClosed = nowMs();
   });
   socket.pipe(socket);
-}).listen(0, '127.0.0.1');
-await pause(10);
-const { port } = app.address() as AddressInfo;
+}).listen(join(mesh.folder, 'agent.sock'));
 
 const selfCut = await series('self cut', options.rounds);
 const peersAlone = await series('peers alone', options['rounds-peers']);
@@ -82,7 +81,7 @@ interface Times {
 async function series(enforcement: 'self cut' | 'peers alone', rounds: number): Promise<Times> {
   const times: Times = { local: [], data: [], first: [], sessions: [] };
   const config = mesh.sidecarConfig('callee', {
-    app: { address: `127.0.0.1:${port}` },
+    app: { address: `unix:${join(mesh.folder, 'agent.sock')}` },
     limits: { unauthenticated_per_address: 1000 },
     log_level: 'info',
   });

@@ -2,6 +2,9 @@ import { Command, CommanderError } from 'commander';
 import { isMeshError } from '../domain/mesh-error.ts';
 import { registerAuthorityCommands } from './authority-command.ts';
 import { registerBaselineCommands } from './baseline-command.ts';
+import { registerDemoCommand } from './demo-command.ts';
+import { registerDevCommand } from './dev-command.ts';
+import { registerExplainCommand } from './explain-command.ts';
 import { registerSidecarCommand } from './sidecar-command.ts';
 import { VERSION } from './version.ts';
 
@@ -15,9 +18,12 @@ const program = new Command('ait')
   .showHelpAfterError('(add --help for help)')
   .exitOverride();
 
+registerDevCommand(program);
+registerDemoCommand(program);
 registerAuthorityCommands(program);
 registerSidecarCommand(program);
 registerBaselineCommands(program);
+registerExplainCommand(program);
 
 try {
   await program.parseAsync();

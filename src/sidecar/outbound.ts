@@ -33,7 +33,7 @@ export class Outbound implements Component {
   #address = '';
 
   constructor(options: OutboundOptions) {
-    this.name = `outbound ${options.listen}`;
+    this.name = `outbound to ${options.peer}`;
     this.#options = options;
   }
 

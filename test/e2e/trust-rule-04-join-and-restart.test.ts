@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
-import { writeFile } from 'node:fs/promises';
+import { chmod, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { joinCredentialToText, parseJoinCredential } from '../../src/domain/join-credential.ts';
 import { createCsr } from '../../src/crypto/csr.ts';
 import { generateKeyPair } from '../../src/crypto/keys.ts';
 import { IdentityClient } from '../../src/wire/services.ts';
@@ -29,17 +30,12 @@ test('trust rule 4: a join credential lets in whom it names, as often and as lon
   const mesh = await startMesh(t, { agents: { planner: { calls: ['researcher'], start: false }, researcher: { start: false } } });
   const planner = mesh.agent('planner');
 
-  await t.test('a secret with one character changed: refused for good', async () => {
-    const genuine = await mesh.authority.credential('planner');
-    const [head = '', body = ''] = genuine.split(/\.(?=[^.]*$)/);
-    const fields = JSON.parse(Buffer.from(body, 'base64url').toString()) as Record<string, unknown>;
-    const forged = Object.entries(fields).map(([name, value]): [string, unknown] => [
-      name,
-      name === 'secret' ? flip(String(value)) : value,
-    ]);
-    const { code, log } = await startWith(planner, `${head}.${Buffer.from(JSON.stringify(Object.fromEntries(forged))).toString('base64url')}`);
+  await t.test('a secret with one bit changed: refused for good', async () => {
+    const genuine = parseJoinCredential(await mesh.authority.credential('planner'));
+    const secret = Uint8Array.from(genuine.secret, (byte, index) => (index === 31 ? byte ^ 1 : byte));
+    const { code, log } = await startWith(planner, joinCredentialToText({ ...genuine, secret }));
     assert.notEqual(code, 0);
-    assert.match(log, /JOIN_CREDENTIAL_(UNKNOWN|MALFORMED)/);
+    assert.match(log, /JOIN_CREDENTIAL_UNKNOWN/);
   });
 
   await t.test('used up: refused for good', async () => {
@@ -57,17 +53,12 @@ test('trust rule 4: a join credential lets in whom it names, as often and as lon
   await t.test('readable to others: it works, and is warned of loudly', async () => {
     const path = join(planner.folder, 'credential');
     await writeFile(path, await mesh.authority.credential('planner'));
-    const { chmod } = await import('node:fs/promises');
     await chmod(path, 0o644);
     await planner.start();
     const { level } = await planner.waitFor('join_credential_exposed');
     assert.equal(level, 'warn');
   });
 });
-
-function flip(text: string): string {
-  return `${text.startsWith('A') ? 'B' : 'A'}${text.slice(1)}`;
-}
 
 test('trust rule 4: a sidecar that is killed with -9 rejoins unattended, and calls go on', async (t) => {
   const mesh = await startMesh(t, { agents: { planner: { calls: ['researcher'] }, researcher: {} } });

@@ -42,7 +42,7 @@ while read -r action group; do
     .) exit 0 ;;
   esac
 done
-for each in $groups; do kill -TERM -- "-$each"; done
+for each in $groups; do kill -s TERM -- "-$each"; done
 sleep 2
-for each in $groups; do kill -KILL -- "-$each"; done
+for each in $groups; do kill -s KILL -- "-$each"; done
 `;
