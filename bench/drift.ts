@@ -31,10 +31,12 @@ let lastLocalClosed = 0;
 // The agent: echoes what trickles in. Its sockets are the local ones of the sidecar's sessions.
 const app = createServer((socket) => {
   local.add(socket);
-  socket.on('error', () => undefined).once('close', () => {
-    local.delete(socket);
-    lastLocalClosed = nowMs();
-  });
+  socket
+    .on('error', () => undefined)
+    .once('close', () => {
+      local.delete(socket);
+      lastLocalClosed = nowMs();
+    });
   socket.pipe(socket);
 }).listen(join(mesh.folder, 'agent.sock'));
 
@@ -61,8 +63,16 @@ report(
       row('peers alone: last session ended at the peers', peersAlone.sessions),
     ],
     targets: [
-      { claim: `last of ${options.sessions} local sockets closed, ms, p50`, measured: median(selfCut.local), limit: 15 },
-      { claim: `last of ${options.sessions} local sockets closed, ms, p99`, measured: percentile(selfCut.local, 0.99), limit: 50 },
+      {
+        claim: `last of ${options.sessions} local sockets closed, ms, p50`,
+        measured: median(selfCut.local),
+        limit: 15,
+      },
+      {
+        claim: `last of ${options.sessions} local sockets closed, ms, p99`,
+        measured: percentile(selfCut.local, 0.99),
+        limit: 50,
+      },
     ],
     notes: ['all peers share one process and its core with the agent: what the peers see is an upper bound'],
   },
@@ -85,10 +95,16 @@ async function series(enforcement: 'self cut' | 'peers alone', rounds: number): 
     limits: { unauthenticated_per_address: 1000 },
     log_level: 'info',
   });
-  const sidecar = new Child(enforcement === 'self cut' ? sidecarCommand(config) : [...tsx('support/no-self-cut.ts'), config], mesh.folder);
+  const sidecar = new Child(
+    enforcement === 'self cut' ? sidecarCommand(config) : [...tsx('support/no-self-cut.ts'), config],
+    mesh.folder,
+  );
   const ready = await sidecar.event('sidecar_ready');
   const { credential, folder } = mesh.agent('caller');
-  const peers = new Child([...tsx('support/many-peers.ts'), folder, credential, String(options.sessions), String(ready['inbound'])], mesh.folder);
+  const peers = new Child(
+    [...tsx('support/many-peers.ts'), folder, credential, String(options.sessions), String(ready['inbound'])],
+    mesh.folder,
+  );
   let up = await peers.event('peers_up', 60_000);
   for (let round = 0; round < rounds; round += 1) {
     await pause(250);

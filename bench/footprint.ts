@@ -43,7 +43,9 @@ const caller = await startSidecar(mesh.sidecarConfig('caller', { peers }));
 const idle = memoryMb(caller.child.pid);
 
 const kept = connect(toAddress(peerListen(caller.ready, 'callee')));
-await new Promise((resolve, reject) => kept.once('data', resolve).once('error', reject).once('close', reject).write('hello'));
+await new Promise((resolve, reject) =>
+  kept.once('data', resolve).once('error', reject).once('close', reject).write('hello'),
+);
 await inLanes(8, () => refusedConnection(peerListen(caller.ready, 'archive')));
 await manyExchanges();
 await pause(2000);
@@ -64,7 +66,12 @@ report(
     ],
     targets: [
       { claim: 'start to ready, ms, median', measured: median(starts), limit: 500 },
-      { claim: 'memory after one exchange and the decisions, MB, worse side', measured: Math.max(dialling.now, accepting.now), limit: 80 },
+      { claim: 'memory after one exchange and the decisions, MB', measured: dialling.now, limit: 80 },
+      {
+        claim: 'the same where each decision is an exchange that was accepted, MB',
+        measured: accepting.now,
+        limit: 80,
+      },
     ],
     notes: ['memory is resident memory 2 s after the last decision; "highest" is the most there ever was'],
   },
@@ -82,7 +89,9 @@ async function startSidecar(config: string): Promise<{ child: Child; ready: Side
 /** One connection of the agent that the sidecar refuses. */
 function refusedConnection(listen: string): Promise<void> {
   return new Promise((resolve) => {
-    connect(toAddress(listen)).on('error', () => undefined).once('close', () => resolve());
+    connect(toAddress(listen))
+      .on('error', () => undefined)
+      .once('close', () => resolve());
   });
 }
 

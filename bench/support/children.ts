@@ -36,7 +36,7 @@ export class Child {
     this.#process = spawn(program, args, { cwd, stdio: ['ignore', 'pipe', 'pipe'], env: ownEnvironment() });
     this.pid = this.#process.pid ?? 0;
     children.add(this);
-    this.#exited = new Promise((resolve) => {
+    this.#exited = new Promise<void>((resolve) => {
       this.#process.once('error', () => resolve());
       this.#process.once('close', () => resolve());
     }).then(() => {
@@ -104,9 +104,13 @@ export function findProgram(name: string, debianPackage: string): string {
 
 /** User and system time of a process and the children it has now, in milliseconds; the kernel counts in 10 ms. */
 export function cpuMs(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /s, '').split(' ');
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    .replace(/^.*\) /s, '')
+    .split(' ');
   const own = (Number(fields[11]) + Number(fields[12])) * 10;
-  const below = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter((id) => id !== '');
+  const below = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
+    .split(' ')
+    .filter((id) => id !== '');
   return below.reduce((sum, child) => sum + cpuMs(Number(child)), own);
 }
 
@@ -128,7 +132,7 @@ export function freePort(): Promise<number> {
 
 /** @throws Error when nobody listens in time. */
 export async function listening(port: number, withinMs = 5000): Promise<void> {
-  for (const end = performance.now() + withinMs; ; ) {
+  for (const end = performance.now() + withinMs; ;) {
     const open = await new Promise<boolean>((resolve) => {
       const socket = connect(port, '127.0.0.1', () => resolve(true)).once('error', () => resolve(false));
       socket.once('connect', () => socket.destroy());

@@ -1,7 +1,7 @@
 /** What an exchange is compared with: an empty grpc-js stream on a fresh mTLS connection, and nothing of ours on it. */
 import { createServer, type TLSSocket } from 'node:tls';
 import type { AddressInfo } from 'node:net';
-import { ChannelCredentials, Server, ServerCredentials } from '@grpc/grpc-js';
+import { ChannelCredentials, Server, ServerCredentials, status } from '@grpc/grpc-js';
 import { serverTlsOptions, type TlsContext } from '../../src/crypto/tls-context.ts';
 import { CHANNEL_OPTIONS } from '../../src/wire/owned-channel.ts';
 import { AgentIdentityExchangeClient, exchangeService } from '../../src/wire/services.ts';
@@ -50,7 +50,7 @@ export async function createEmptyStream(contexts: { client: TlsContext; server: 
         const call = client.Exchange();
         call.on('data', () => undefined);
         call.on('error', reject);
-        call.on('status', ({ code, details }) => (code === 0 ? resolve() : reject(new Error(details))));
+        call.on('status', ({ code, details }) => (code === status.OK ? resolve() : reject(new Error(details))));
         call.end();
       });
       client.close();

@@ -19,15 +19,21 @@ const TRICKLE_MS = 250;
 
 const { measurement } = await measureOnce(loadMeasureConfig(join(folder, 'measure.yaml')));
 const speakers: Speaker[] = [];
-await inLanes(Array.from({ length: Number(count) }, (_, index) => index), async (index) => {
-  const stateDir = join(folder, `peer-${process.pid}-${index}`);
-  mkdirSync(stateDir);
-  speakers.push(await createSpeaker({ credential, measurement, stateDir }));
-});
+await inLanes(
+  Array.from({ length: Number(count) }, (_, index) => index),
+  async (index) => {
+    const stateDir = join(folder, `peer-${process.pid}-${index}`);
+    mkdirSync(stateDir);
+    speakers.push(await createSpeaker({ credential, measurement, stateDir }));
+  },
+);
 
 // Local sockets in pairs: one end is the mesh's, the other the calling agent's.
 const pairs: ((socket: Socket) => void)[] = [];
-const local = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) => pairs.shift()?.(socket)).listen(0, '127.0.0.1');
+const local = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) => pairs.shift()?.(socket)).listen(
+  0,
+  '127.0.0.1',
+);
 await pause(10);
 const { port } = local.address() as AddressInfo;
 
@@ -64,7 +70,13 @@ async function withData(dialled: DialledSession, { deps, registry }: Speaker): P
   const agent = connect({ port, host: '127.0.0.1' }).on('error', () => undefined);
   const socket = await meshEnd;
   socket.on('error', () => undefined);
-  const data = await dialData(dialled, socket, { clock, registry, roots: deps.roots, handshakeTimeoutMs: 5000, answerTimeoutMs: 5000 });
+  const data = await dialData(dialled, socket, {
+    clock,
+    registry,
+    roots: deps.roots,
+    handshakeTimeoutMs: 5000,
+    answerTimeoutMs: 5000,
+  });
   if (!data.ok) {
     agent.destroy();
     socket.destroy();

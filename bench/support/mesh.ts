@@ -6,9 +6,9 @@ import { promisify } from 'node:util';
 import { stringify } from 'yaml';
 import { Child, temporaryFolder } from './children.ts';
 
-export const TRUST_DOMAIN = 'bench.example';
+const TRUST_DOMAIN = 'bench.example';
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
-export const AIT = join(root, 'dist/ait.mjs');
+const AIT = join(root, 'dist/ait.mjs');
 const SPONSOR = { id: 'u-bench', name: 'Whoever runs the benchmark', email: 'bench@bench.example' };
 
 /** A prompt, three tools and a model: what small agents look like. */
@@ -42,7 +42,10 @@ export class BenchMesh {
       writeFileSync(prompt, PROMPT);
       writeFileSync(join(folder, 'tools.json'), JSON.stringify(TOOLS));
       writeFileSync(join(folder, 'measure.yaml'), stringify({ measure: measureSection(folder) }));
-      writeFileSync(join(policy, `${name}.yaml`), stringify({ kind: 'Agent', id: name, sponsor: SPONSOR, lifecycle: 'active' }));
+      writeFileSync(
+        join(policy, `${name}.yaml`),
+        stringify({ kind: 'Agent', id: name, sponsor: SPONSOR, lifecycle: 'active' }),
+      );
       await ait('baseline', 'build', '--agent', name, '--config', join(folder, 'measure.yaml'), '--approved-by', 'bench',
         '--approved-at', '2026-01-31T12:00:00Z', '--output', join(policy, `${name}-baseline.yaml`)); // prettier-ignore
     }
@@ -56,7 +59,17 @@ export class BenchMesh {
     await this.#authority.event('authority_ready');
     for (const name of agents) {
       const { credential } = this.agent(name);
-      await ait('agent', 'credential', name, '--uses', '100000', '--out', credential, '--admin', join(state, 'admin.sock'));
+      await ait(
+        'agent',
+        'credential',
+        name,
+        '--uses',
+        '100000',
+        '--out',
+        credential,
+        '--admin',
+        join(state, 'admin.sock'),
+      );
     }
   }
 

@@ -8,6 +8,12 @@ import { createSidecar } from '../../src/sidecar/sidecar.ts';
 const file = process.argv[2] ?? '';
 const config = loadConfig({ schema: sidecarConfigSchema, file, env: {} });
 const logger = createLogger({ name: 'sidecar', level: config.log_level });
-const sidecar = createSidecar({ config, folder: dirname(file), logger, version: 'bench', enforcement: { selfCut: false } });
+const sidecar = createSidecar({
+  config,
+  folder: dirname(file),
+  logger,
+  version: 'bench',
+  enforcement: { selfCut: false },
+});
 await sidecar.start();
 process.once('SIGTERM', () => void sidecar.stop());

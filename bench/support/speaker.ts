@@ -56,7 +56,10 @@ export async function createSpeaker(options: SpeakerOptions): Promise<Speaker> {
   const logger = createLogger({ name: 'bench', level: 'info', destination: { write: () => undefined } });
   const metrics = createSidecarMetrics(createRegistry());
   const trust = new TrustStore();
-  const { address, handshakeTimeoutMs } = { address: credential.authority, handshakeTimeoutMs: timing.handshakeTimeoutMs };
+  const { address, handshakeTimeoutMs } = {
+    address: credential.authority,
+    handshakeTimeoutMs: timing.handshakeTimeoutMs,
+  };
   const join = () => joinMesh({ credential, address, clock, handshakeTimeoutMs });
   const membership = await join();
   trust.replace([membership.bundle]);
@@ -71,7 +74,13 @@ export async function createSpeaker(options: SpeakerOptions): Promise<Speaker> {
     onToken: () => undefined,
     ownRejection: () => undefined,
   });
-  const receiver = new StateReceiver({ ...common, self, trustDomain, stateDir: options.stateDir, onState: () => identity.wake() });
+  const receiver = new StateReceiver({
+    ...common,
+    self,
+    trustDomain,
+    stateDir: options.stateDir,
+    onState: () => identity.wake(),
+  });
   const watch = new StateWatch({ ...common, receiver, channel: () => identity.current.channel() });
   watch.start();
   identity.measured(options.measurement);
@@ -89,16 +98,32 @@ export async function createSpeaker(options: SpeakerOptions): Promise<Speaker> {
   };
   const decisions = new DecisionLog({ self, ...common, isKnownPeer: () => true });
   const registry = new SessionRegistry({ clock, ports, decisions, ownRejection: () => undefined });
-  const keepAlive = new KeepAlive({ self, ...common, timing, identity, registry, ports, decisions, dataAddress: () => '127.0.0.1:1' });
+  const keepAlive = new KeepAlive({
+    self,
+    ...common,
+    timing,
+    identity,
+    registry,
+    ports,
+    decisions,
+    dataAddress: () => '127.0.0.1:1',
+  });
   const roots = () => trust.roots;
   const control = new ControlServer((call, peer) => void acceptExchange(call, peer, keepAlive.deps));
   const inbound = new InboundListener({
     ...common,
     listen: '127.0.0.1:0',
-    limits: { unauthenticated: MANY, unauthenticatedPerAddress: MANY, unauthenticatedPerSvid: MANY, handshakeTimeoutMs, proveWithinMs: 10_000 },
+    limits: {
+      unauthenticated: MANY,
+      unauthenticatedPerAddress: MANY,
+      unauthenticatedPerSvid: MANY,
+      handshakeTimeoutMs,
+      proveWithinMs: 10_000,
+    },
     decisions,
     context: () => createTlsContext({ ...tlsMaterialOf(membership), caPems: trust.rootPems }),
     roots,
+    hasSession: (thumbprint) => registry.hasLive(thumbprint),
     onControl: (peer) => control.take(peer),
     onData: ({ socket }) => socket.destroy(),
   });

@@ -41,6 +41,8 @@ async function runSidecar(flags: SidecarFlags, output: CommandOutput): Promise<v
     output.print(JSON.stringify(schema, null, 2));
     return;
   }
+  const { preferSmallHeap } = await import('../sidecar/small-heap.ts');
+  preferSmallHeap();
   const [{ sidecarConfigSchema, SIDECAR_ENV_PREFIX }, { loadConfig }, { environment }] = await Promise.all([
     import('../sidecar/config.ts'),
     import('../platform/config-source.ts'),

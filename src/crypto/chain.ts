@@ -3,7 +3,7 @@ import { trustDomainOf } from '../domain/agent-id.ts';
 import type { TrustDomain } from '../domain/agent-id.ts';
 import { MeshError } from '../domain/mesh-error.ts';
 import { BoundedCache } from './bounded-cache.ts';
-import { KEY_USAGE, readCertificateFields } from './certificate-fields.ts';
+import { KEY_USAGE, readCertificateFields, readX509 } from './certificate-fields.ts';
 import { sha256Base64Url } from './keys.ts';
 import { checkPeerCertificate } from './svid.ts';
 import type { PeerIdentity } from './svid.ts';
@@ -13,7 +13,8 @@ export type ChainCheck =
   | { readonly ok: false; readonly detail: string };
 
 export interface ChainQuestion {
-  readonly leaf: X509Certificate;
+  /** In DER it is given to OpenSSL only when its signature has not been checked before, which is cheaper. */
+  readonly leaf: X509Certificate | Uint8Array;
   /** Roots of the leaf's own trust domain. Those of another domain are skipped; with none left nothing is accepted. */
   readonly roots: readonly X509Certificate[];
   /** Milliseconds since the epoch. */
@@ -74,12 +75,27 @@ export function assertRoot(root: X509Certificate, trustDomain: TrustDomain): voi
   }
 }
 
-function isIssuedBy(leaf: X509Certificate, root: X509Certificate, leafPrint: string, rootPrint: string): boolean {
+function isIssuedBy(
+  leaf: X509Certificate | Uint8Array,
+  root: X509Certificate,
+  leafPrint: string,
+  rootPrint: string,
+): boolean {
   const key = `${leafPrint}.${rootPrint}`;
   if (verified.get(key) === true) return true;
-  if (!leaf.checkIssued(root) || !leaf.verify(root.publicKey)) return false;
+  const certificate = leaf instanceof Uint8Array ? asX509(leaf) : leaf;
+  if (certificate === undefined || !certificate.checkIssued(root) || !certificate.verify(root.publicKey)) return false;
   verified.set(key, true);
   return true;
+}
+
+function asX509(der: Uint8Array): X509Certificate | undefined {
+  try {
+    return readX509(der);
+  } catch (error) {
+    if (error instanceof MeshError) return undefined;
+    throw error;
+  }
 }
 
 /** `undefined` for whatever is no root of a trust domain. */

@@ -161,7 +161,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
     ports,
     decisions,
     dataAddress,
-    identity: { forExchange: (signal) => membership.identity.forExchange(signal) },
+    identity: { forExchange: (withinMs) => membership.identity.forExchange(withinMs) },
   });
   const pool = new SessionPool({
     ...core,

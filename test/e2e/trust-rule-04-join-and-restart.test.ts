@@ -7,7 +7,7 @@ import { createCsr } from '../../src/crypto/csr.ts';
 import { generateKeyPair } from '../../src/crypto/keys.ts';
 import { IdentityClient } from '../../src/wire/services.ts';
 import { authorityChannel, joinAs } from '../support/attacker.ts';
-import { startMesh, type TestMesh } from '../support/mesh.ts';
+import { awaitAddress, startMesh, type TestMesh } from '../support/mesh.ts';
 import type { TestAgent } from '../support/test-agent.ts';
 
 /** Starts the sidecar with this join credential, and awaits its end. */
@@ -71,7 +71,7 @@ test('trust rule 4: a sidecar that is killed with -9 rejoins unattended, and cal
   assert.equal(lost['code'], 'PEER_LOST', 'a process that is gone is no drift');
   await researcher.start();
   assert.notEqual((await researcher.status()).instance, instance, 'another process is another instance');
-  await planner.waitFor('state_applied', () => true, { from });
+  await awaitAddress(planner, researcher.inbound);
   assert.equal(await planner.call('researcher', 'after'), 'after');
   assert.equal(await planner.metric('ait_drift_total'), 0);
 });

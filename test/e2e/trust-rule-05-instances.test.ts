@@ -3,6 +3,7 @@ import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { test, type TestContext } from 'node:test';
 import { hostOf, portOf } from '../support/admin-request.ts';
 import { AgentFiles } from '../support/agent-files.ts';
+import type { AgentConnection } from '../support/test-agent.ts';
 import { startMesh } from '../support/mesh.ts';
 
 /** A TCP balancer that knows nothing of the mesh, and takes the next backend for each connection. */
@@ -47,11 +48,13 @@ test('trust rule 5: three replicas behind a round-robin balancer, one drifts: on
   );
   replicas.push(...instances.map(({ inbound }) => inbound));
 
-  const open = callers.map((name) => mesh.agent(name).connect('researcher'));
-  for (const connection of open) {
-    connection.socket.write('hello');
+  const open: AgentConnection[] = [];
+  for (const name of callers) {
     // One after the other, so that round robin gives each caller its own replica.
+    const connection = mesh.agent(name).connect('researcher');
+    connection.socket.write('hello');
     assert.equal((await connection.read(5)).toString(), 'hello');
+    open.push(connection);
   }
   assert.deepEqual(instances.map(({ app }) => app.connections), [1, 1, 1]);
 
@@ -64,7 +67,7 @@ test('trust rule 5: three replicas behind a round-robin balancer, one drifts: on
     connection.socket.write('still');
     assert.equal((await connection.read(5)).toString(), 'still');
   }
-  const verdict = await mesh.agent('caller-0').waitForVerdict({ event: 'session_terminated' });
+  const verdict = await mesh.agent('caller-0').waitFor('session_terminated');
   assert.ok(['SYSTEM_PROMPT_DRIFT', 'PEER_ENDED'].includes(String(verdict['code'])), String(verdict['code']));
 
   // The next calls of the one that was cut end up at a replica in good order.

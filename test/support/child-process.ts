@@ -68,13 +68,14 @@ export class LoggedProcess {
   }
 
   /** The first line of this event that satisfies the predicate, at once or as soon as it is written. */
-  async waitFor(event: string, matches: (line: LogLine) => boolean = () => true, options: WaitOptions = {}): Promise<LogLine> {
+  async waitFor(event: string | readonly string[], matches: (line: LogLine) => boolean = () => true, options: WaitOptions = {}): Promise<LogLine> {
     const { deadlineMs = DEADLINE_MS, from = 0 } = options;
     let seen = from;
+    const events = typeof event === 'string' ? [event] : event;
     const look = (): LogLine | undefined => {
       for (; seen < this.lines.length; seen += 1) {
         const line = this.lines[seen];
-        if (line !== undefined && line.event === event && matches(line)) return line;
+        if (line !== undefined && events.includes(line.event) && matches(line)) return line;
       }
       return undefined;
     };
@@ -87,10 +88,10 @@ export class LoggedProcess {
       const check = () => {
         const line = look();
         if (line !== undefined) settle(() => resolve(line));
-        else if (this.#ended) settle(() => reject(new Error(`${this.name} ended before "${event}"\n${this.tail()}`)));
+        else if (this.#ended) settle(() => reject(new Error(`${this.name} ended before ${events.join(', ')}\n${this.tail()}`)));
       };
       const timer = setTimeout(() => {
-        settle(() => reject(new Error(`no such "${event}" of ${this.name} within ${deadlineMs} ms\n${this.tail()}`)));
+        settle(() => reject(new Error(`no such ${events.join(', ')} of ${this.name} within ${deadlineMs} ms\n${this.tail()}`)));
       }, deadlineMs);
       this.#watchers.add(check);
       check();

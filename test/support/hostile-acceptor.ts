@@ -18,6 +18,8 @@ export interface AcceptorScript {
   readonly onData?: (socket: TLSSocket) => void;
   /** Takes the TCP connection instead: no TLS at all. */
   readonly onRaw?: (socket: Socket) => void;
+  /** Looks at a connection after the handshake. */
+  readonly onSecure?: (socket: TLSSocket) => void;
   readonly tls?: TlsOptions;
 }
 
@@ -85,6 +87,7 @@ export class HostileAcceptor {
 
   #secured(socket: TLSSocket): void {
     socket.on('error', () => undefined);
+    this.script.onSecure?.(socket);
     if (socket.alpnProtocol === 'ait-data/1') {
       this.dataSockets.push(socket);
       const { onData = acceptData } = this.script;

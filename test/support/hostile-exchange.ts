@@ -95,7 +95,6 @@ export class HostileExchange {
       const message = await this.next();
       if (message === undefined) throw new Error(`the stream ended before ${kind}; got ${this.received.map((m) => m.message).join(', ')}`);
       if (kind !== message.message) continue;
-      if (message.hello) this.theirs = message.hello;
       return message[kind] as NonNullable<Received[K]>;
     }
   }
@@ -162,7 +161,9 @@ export class HostileExchange {
     while (this.#bytes.length >= 5) {
       const length = this.#bytes.readUInt32BE(1);
       if (this.#bytes.length < 5 + length) return;
-      this.received.push(requestDeserialize(this.#bytes.subarray(5, 5 + length)));
+      const message = requestDeserialize(this.#bytes.subarray(5, 5 + length));
+      this.received.push(message);
+      this.theirs ??= message.hello ?? undefined;
       this.#bytes = this.#bytes.subarray(5 + length);
       this.#wake();
     }

@@ -1,9 +1,11 @@
 import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { TestContext } from 'node:test';
 import { AgentFiles, baselineYaml } from './agent-files.ts';
 import type { LoggedProcess } from './child-process.ts';
+import { readState } from './forged-state.ts';
 import { TestAgent, type Enforcement } from './test-agent.ts';
 import { TestApp } from './test-app.ts';
 import { TestAuthority } from './test-authority.ts';
@@ -152,5 +154,22 @@ export async function startMesh(t: TestContext, { agents, authority = {} }: Mesh
   );
   await mesh.authority.start();
   await Promise.all(registered.map(({ name, spec, files }) => mesh.addInstance(name, { agent: name, files, spec })));
+  for (const { name, spec } of registered) {
+    if (spec.start === false) continue;
+    for (const peer of spec.calls ?? []) {
+      if (agents[peer]?.start !== false && spec.addresses?.[peer] === undefined) await awaitAddress(mesh.agent(name), mesh.agent(peer).inbound);
+    }
+  }
   return mesh;
+}
+
+/** Until the caller knows from the authority where an instance is. Before that a call fails at once. */
+export async function awaitAddress(caller: TestAgent, address: string, deadlineMs = 10_000): Promise<void> {
+  const deadline = performance.now() + deadlineMs;
+  for (;;) {
+    const state = await readState(caller).catch(() => undefined);
+    if (state?.objects.some(({ kind, value }) => kind === 'endpoint' && value.address === address) === true) return;
+    if (performance.now() > deadline) throw new Error(`${caller.name} never learnt of ${address}\n${caller.sidecar.tail()}`);
+    await delay(10);
+  }
 }

@@ -19,16 +19,18 @@ export async function demo({ json = false, keep = false }: DemoOptions, output: 
   const tell = (line: string): void => (json ? undefined : output.print(line));
   tell(pc.bold('A mesh of two agents, their sidecars and an authority: real processes, sockets and certificates.\n'));
   const steps = [opening, ...storySteps(), ...attackSteps()];
+  let interrupted = false;
   const play = async (): Promise<void> => {
     for (const step of steps) {
       const result = await runStep(step, stage);
+      // What fails because everything is being stopped has shown nothing.
+      if (interrupted) return;
       results.push(result);
       tell(narrate(result));
       if (step === opening && !result.ok) return;
     }
   };
   const stopped = untilSignal();
-  let interrupted = false;
   try {
     await Promise.race([
       play(),

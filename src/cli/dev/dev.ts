@@ -29,7 +29,7 @@ export interface DevOptions {
 export async function dev(options: DevOptions, output: CommandOutput): Promise<void> {
   const json = options.json === true;
   const root = resolve(options.state);
-  const stopped = untilSignal();
+  const stopped = Promise.race([untilSignal(), untilNobodyReads()]);
   const { layout, plan } = prepare(root, options.file);
   const lock = lockState(root);
   const storyteller = new Storyteller({ print: (line) => output.print(line), colors: pc, clock: systemClock, json });
@@ -85,6 +85,13 @@ function lockState(root: string): DirectoryLock {
       cause,
     });
   }
+}
+
+/** `ait dev | head` ends like any program whose reader has gone, and takes its children along. */
+function untilNobodyReads(): Promise<string> {
+  return new Promise((resolve) => {
+    process.stdout.on('error', () => resolve('EPIPE'));
+  });
 }
 
 function addressesToJson(session: DevSession): Record<string, unknown> {

@@ -2,6 +2,8 @@ import { readdirSync, realpathSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
 const SOCKET = 'admin.sock';
+/** The kernel's limit for the path of a unix socket; one with a longer path is reached by another one, or not at all. */
+const MAX_SOCKET_PATH = 107;
 const MAX_DEPTH = 5;
 const MAX_FOLDERS = 2_000;
 
@@ -16,7 +18,8 @@ export function findAdminSockets(root: string): readonly string[] {
     for (const entry of list(real)) {
       const path = join(real, entry);
       const stats = statSync(path, { throwIfNoEntry: false });
-      if (stats?.isSocket() === true && entry === SOCKET) sockets.push(path);
+      const fits = Buffer.byteLength(path) <= MAX_SOCKET_PATH;
+      if (stats?.isSocket() === true && entry === SOCKET && fits) sockets.push(path);
       else if (stats?.isDirectory() === true && depth < MAX_DEPTH) visit(path, depth + 1);
     }
   };

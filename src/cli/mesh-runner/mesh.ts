@@ -153,6 +153,7 @@ export class Mesh {
       const now = [...this.#children.values()].filter(({ spec }) => rank(spec.name) === turn);
       await Promise.all(now.map((child) => child.stop()));
     }
+    this.transcript.close();
     await this.#guard.close();
   }
 
@@ -161,6 +162,8 @@ export class Mesh {
     command: [string, ...string[]],
     { cwd, env }: { cwd: string; env: Record<string, string> },
   ): Child {
+    // A start that is still under way must leave nothing behind a stop.
+    if (this.#stopping) throw new Error('the mesh is being stopped');
     const child = new Child({ name, command, cwd, env }, { transcript: this.transcript, guard: this.#guard });
     this.#children.set(name, child);
     void child.exited.then((status) => {

@@ -43,8 +43,10 @@ const SHOWN_LINES = 5;
 export class Transcript {
   readonly #clock: Clock;
   readonly #listeners = new Set<(line: OutputLine) => void>();
+  readonly #waiting = new Set<() => void>();
   #lines: OutputLine[] = [];
   #dropped = 0;
+  #closed = false;
 
   constructor(clock: Clock = systemClock) {
     this.#clock = clock;
@@ -90,21 +92,30 @@ export class Transcript {
     const fits = (line: OutputLine): boolean => line.source === source && match(line);
     const found = this.since(from).find(fits);
     if (found !== undefined) return Promise.resolve(found);
+    if (this.#closed) return Promise.reject(new DeadlineMissed(`${source}: stopped before ${expectation.what} came`));
     return new Promise((resolve, reject) => {
-      const cancel = after({
-        delayMs: deadlineMs,
-        run: () => {
-          unsubscribe();
-          reject(this.#missed(expectation, deadlineMs));
-        },
-      });
-      const unsubscribe = this.onLine((line) => {
-        if (!fits(line)) return;
+      const finish = (settle: () => void): void => {
         cancel();
         unsubscribe();
-        resolve(line);
+        this.#waiting.delete(giveUp);
+        settle();
+      };
+      const cancel = after({
+        delayMs: deadlineMs,
+        run: () => finish(() => reject(this.#missed(expectation, deadlineMs))),
       });
+      const unsubscribe = this.onLine((line) => (fits(line) ? finish(() => resolve(line)) : undefined));
+      const giveUp = (): void => {
+        finish(() => reject(new DeadlineMissed(`${source}: stopped before ${expectation.what} came`)));
+      };
+      this.#waiting.add(giveUp);
     });
+  }
+
+  /** Nothing will come any more: whoever waits is told so. */
+  close(): void {
+    this.#closed = true;
+    for (const giveUp of this.#waiting) giveUp();
   }
 
   #missed({ what, source }: Expectation, deadlineMs: number): DeadlineMissed {

@@ -61,7 +61,7 @@ export async function dialExchange(target: DialTarget, deps: DialDeps): Promise<
     return { ok: false, cause };
   };
 
-  const ours = await deps.identity.forExchange(AbortSignal.timeout(timing.exchangeTimeoutMs));
+  const ours = await deps.identity.forExchange(timing.exchangeTimeoutMs);
   // Whoever wanted the session says so in the log; no exchange was attempted.
   if (isRejectionValue(ours)) return { ok: false, cause: ours };
   const opened = await openControl(target, ours, deps);

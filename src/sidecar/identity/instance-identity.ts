@@ -69,7 +69,7 @@ export class InstanceIdentity implements IdentitySource {
     for (const generation of [this.#current, ...this.#older]) generation.forgetTls();
   }
 
-  forExchange(signal: AbortSignal): Promise<PresentedIdentity | Rejection> {
+  forExchange(withinMs: number): Promise<PresentedIdentity | Rejection> {
     return new Promise((resolve) => {
       const look = () => {
         const own = this.#deps.ownRejection();
@@ -78,16 +78,17 @@ export class InstanceIdentity implements IdentitySource {
         finish(own ?? this.#current);
       };
       const finish = (result: PresentedIdentity | Rejection) => {
+        clearTimeout(timer);
         this.#waiting.delete(look);
-        signal.removeEventListener('abort', giveUp);
         resolve(result);
       };
       const giveUp = () =>
         finish(
           this.#deps.ownRejection() ?? rejection('AIT_MISSING', 'no token for the present measurement came in time'),
         );
+      // An ordinary timer: a signal per exchange would live on for its whole time, long after the exchange.
+      const timer = setTimeout(giveUp, withinMs).unref();
       this.#waiting.add(look);
-      signal.addEventListener('abort', giveUp);
       look();
     });
   }

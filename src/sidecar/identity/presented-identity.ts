@@ -38,7 +38,8 @@ export interface IdentitySource {
   /**
    * The identity for a new exchange, once its AIT says what is measured now; waits for a token that is on its way.
    *
+   * @param withinMs how long to wait for it at most, milliseconds
    * @returns why we cannot show ourselves, otherwise
    */
-  forExchange(signal: AbortSignal): Promise<PresentedIdentity | Rejection>;
+  forExchange(withinMs: number): Promise<PresentedIdentity | Rejection>;
 }

