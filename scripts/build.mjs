@@ -59,6 +59,25 @@ const result = await esbuild.build({
   write: false,
 });
 
+// The example agents as plain programs: users of the package have Node, and nothing that reads TypeScript.
+const examples = await esbuild.build({
+  absWorkingDir: root,
+  entryPoints: ['planner', 'researcher'].map((name) => `examples/${name}/${name}.ts`),
+  outbase: 'examples',
+  outdir: join(outdir, 'examples'),
+  outExtension: { '.js': '.mjs' },
+  format: 'esm',
+  platform: 'node',
+  target: 'node20',
+  logLevel: 'warning',
+  write: false,
+});
+const protocol = 'proto/research.proto';
+result.outputFiles.push(...examples.outputFiles, {
+  path: join(outdir, 'examples', protocol),
+  contents: await readFile(join(root, 'examples', protocol)),
+});
+
 // Each file is replaced by rename and old chunks go last, so that a process started in the middle finds a whole build.
 for (const { path, contents } of result.outputFiles) {
   const same = existsSync(path) && Buffer.compare(await readFile(path), contents) === 0;

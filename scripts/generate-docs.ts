@@ -98,7 +98,9 @@ function metrics(): string {
   const section = (title: string, register: (registry: MetricsRegistry) => unknown): string => {
     const rows: MetricRow[] = [];
     register(recordingRegistry(rows));
-    const table = rows.map(({ type, name, help, labels }) => `| \`${name}\` | ${type} | ${labelText(labels)} | ${help} |`);
+    const table = rows.map(
+      ({ type, name, help, labels }) => `| \`${name}\` | ${type} | ${labelText(labels)} | ${help} |`,
+    );
     return `## ${title}\n\n| metric | type | labels | meaning |\n| --- | --- | --- | --- |\n${table.join('\n')}\n`;
   };
   return `${GENERATED}

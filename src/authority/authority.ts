@@ -30,6 +30,7 @@ import { indexPolicy } from './policy-index.ts';
 import { ProbeServer } from '../platform/probe-server.ts';
 import type { StateSource } from './recipient-view.ts';
 import { ReportService } from './report-service.ts';
+import { Presence } from './presence.ts';
 import { StatePublisher } from './state-publisher.ts';
 import { createStateService } from './state-service.ts';
 import { StateSigner } from './state-signer.ts';
@@ -115,6 +116,7 @@ async function assemble(options: AuthorityOptions, store: StateStore): Promise<A
   const policyListeners = new Set<() => void>();
   const policy = () => index;
   const signer = new StateSigner(authority.stateKey);
+  const presence = new Presence({ clock });
   const publisher = new StatePublisher({
     trustDomain,
     store,
@@ -126,7 +128,7 @@ async function assemble(options: AuthorityOptions, store: StateStore): Promise<A
     epoch: config.state_epoch,
     source: (): StateSource => ({
       policy: index,
-      endpointsOf: endpointsOf(instances),
+      endpointsOf: endpointsOf(instances, presence),
       bundle: authority.bundle,
       ownerOf: (revocation) => ownerOf(revocation, instances),
     }),
@@ -138,6 +140,7 @@ async function assemble(options: AuthorityOptions, store: StateStore): Promise<A
   };
   policyDirectory.onChange(policyChanged);
   instances.onChange(() => publisher.changed());
+  presence.onChange(() => publisher.changed());
 
   const callers = new Callers({ authority, instances, clock, metrics, policy });
   const issuer = new AitIssuer({
@@ -164,7 +167,7 @@ async function assemble(options: AuthorityOptions, store: StateStore): Promise<A
       server.addService(identityService, createIdentityService({ callers, instances, issuer, logger, metrics }));
       server.addService(
         stateService,
-        createStateService({ callers, publisher, signer, clock, logger, metrics, onPolicyChange }),
+        createStateService({ callers, publisher, presence, signer, clock, logger, metrics, onPolicyChange }),
       );
       server.addService(reportService, reports.handlers);
     },
@@ -202,6 +205,7 @@ async function assemble(options: AuthorityOptions, store: StateStore): Promise<A
       { name: 'policy index', start: () => Promise.resolve(policyChanged()), stop: () => Promise.resolve() },
       publisher,
       pruner(instances, logger),
+      { name: 'presence', start: () => Promise.resolve(), stop: () => Promise.resolve(presence.stop()) },
       probes,
       admin,
       grpc,
@@ -261,10 +265,10 @@ function pruner(instances: Instances, logger: Logger): Component {
   };
 }
 
-function endpointsOf(instances: Instances): ReadonlyMap<SpiffeId, readonly Endpoint[]> {
+function endpointsOf(instances: Instances, presence: Presence): ReadonlyMap<SpiffeId, readonly Endpoint[]> {
   const endpoints = new Map<SpiffeId, Endpoint[]>();
   for (const { id, agent, address } of instances.live()) {
-    if (address === '') continue;
+    if (address === '' || !presence.isThere(id)) continue;
     const list = endpoints.get(agent) ?? [];
     list.push({ agent, instance: id, address });
     endpoints.set(agent, list);

@@ -7,6 +7,7 @@ import type { WatchRequest__Output } from '../wire/generated/ait/v1/WatchRequest
 import type { WatchResponse } from '../wire/generated/ait/v1/WatchResponse.ts';
 import type { AuthorityMetrics } from './authority-metrics.ts';
 import type { Caller, Callers } from './callers.ts';
+import type { Presence } from './presence.ts';
 import { refusalStatus, type Refusal } from './refusal.ts';
 import type { Publication, StatePublisher } from './state-publisher.ts';
 import type { StateSigner } from './state-signer.ts';
@@ -14,6 +15,7 @@ import type { StateSigner } from './state-signer.ts';
 export interface StateServiceOptions {
   readonly callers: Callers;
   readonly publisher: StatePublisher;
+  readonly presence: Presence;
   readonly signer: StateSigner;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -58,14 +60,14 @@ class WatchStream {
   }
 
   open(): void {
-    const { publisher, logger, onPolicyChange } = this.#options;
+    const { publisher, presence, logger, onPolicyChange } = this.#options;
     const { agent, instance } = this.#caller;
     logger.debug('watch_opened', { agent, instance });
     this.#call.on('cancelled', () => this.#close());
     this.#call.on('close', () => this.#close());
     this.#call.on('error', () => this.#close());
     this.#call.on('drain', () => this.#unblock());
-    this.#release = [onPolicyChange(() => this.#recheck()), () => this.#cancelExpiry?.()];
+    this.#release = [onPolicyChange(() => this.#recheck()), presence.watching(instance), () => this.#cancelExpiry?.()];
     this.#armExpiry();
     this.#release.push(publisher.subscribe({ agent, publish: (publication) => this.#offer(publication) }));
   }

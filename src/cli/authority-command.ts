@@ -75,6 +75,7 @@ async function readConfig(flags: AuthorityFlags): Promise<AuthorityConfig> {
     ...(flags.config !== undefined && { file: flags.config }),
     env: environment,
     envPrefix: AUTHORITY_ENV_PREFIX,
+    flagName: (path) => `--${path.replaceAll('_', '-')}`,
     flags: {
       trust_domain: flags.trustDomain,
       listen: flags.listen,

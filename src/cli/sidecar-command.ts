@@ -55,6 +55,7 @@ async function runSidecar(flags: SidecarFlags, output: CommandOutput): Promise<v
     env: environment,
     envPrefix: SIDECAR_ENV_PREFIX,
     flags: { ...settings(flags.set ?? []), log_level: flags.logLevel },
+    flagName: (path) => `--set ${path}`,
   });
   if (flags.checkConfig === true) {
     output.print(`${file}: in order`);

@@ -1,4 +1,4 @@
-import { chmod, mkdir, rm } from 'node:fs/promises';
+import { chmod, lstat, mkdir, rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { connect } from 'node:net';
 import { dirname } from 'node:path';
@@ -119,11 +119,22 @@ function statusOf(error: unknown): number {
 }
 
 /**
- * Removes the socket file that a killed process left behind; one that somebody answers on is left alone.
+ * Removes the socket file that a killed process left behind. One that somebody answers on is left alone, and so is
+ * whatever is no socket: a path given by mistake must not cost a file.
  *
  * @throws MeshError `ADDRESS_IN_USE`
  */
 export async function clearStaleSocket(path: string): Promise<void> {
+  const there = await lstat(path).catch((error: unknown) => {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  });
+  if (there === undefined) return;
+  if (!there.isSocket()) {
+    throw new MeshError('ADDRESS_IN_USE', `${path} is there already and is no socket`, {
+      hint: 'choose another path, or remove what is there',
+    });
+  }
   const alive = await new Promise<boolean>((resolve) => {
     const probe = connect({ path });
     probe.once('connect', () => {

@@ -54,6 +54,8 @@ export interface LoadConfigOptions<TSchema extends AnySchema> {
   readonly env: Environment;
   /** Dotted path to text: `{'peers.0.agent': '…', 'admin.socket': '…'}`; undefined counts as not given. */
   readonly flags?: Readonly<Record<string, string | undefined>>;
+  /** How a path is given on the command line, for messages. Default `--path`. */
+  readonly flagName?: (path: string) => string;
   /** Default `AIT_`. */
   readonly envPrefix?: string;
   /** Variables with the prefix that are no configuration, by full name. */
@@ -75,7 +77,8 @@ export function loadConfig<TSchema extends AnySchema>(options: LoadConfigOptions
   const schema = options.schema as unknown as SchemaNode;
   const file = options.file === undefined ? undefined : readConfigFile(options.file);
   const prefix = options.envPrefix ?? 'AIT_';
-  const draft = new Draft({ schema, file, prefix });
+  const flagName = options.flagName ?? ((path: string) => `--${path}`);
+  const draft = new Draft({ schema, file, prefix, flagName });
   const ignored = new Set(options.ignoredEnv);
   for (const [name, text] of Object.entries(options.env).sort(([a], [b]) => (a < b ? -1 : 1))) {
     if (!name.startsWith(prefix) || text === undefined || ignored.has(name) || isServiceLink(name, text)) continue;
@@ -84,7 +87,7 @@ export function loadConfig<TSchema extends AnySchema>(options: LoadConfigOptions
   for (const [name, text] of Object.entries(options.flags ?? {})) {
     if (text === undefined) continue;
     const segments = name.replaceAll(/\[(\d+)\]/g, '.$1').split('.');
-    draft.set({ segments, text, source: `flag --${name}` });
+    draft.set({ segments, text, source: `flag ${flagName(name)}` });
   }
   draft.checkShape();
 
@@ -102,14 +105,21 @@ class Draft {
   readonly #schema: SchemaNode;
   readonly #file: ConfigFile | undefined;
   readonly #prefix: string;
+  readonly #flagName: (path: string) => string;
   /** By formatted path: what was set by a variable or a flag. */
   readonly #sources = new Map<string, string>();
 
-  constructor(parts: { schema: SchemaNode; file: ConfigFile | undefined; prefix: string }) {
-    const { schema, file, prefix } = parts;
+  constructor(parts: {
+    schema: SchemaNode;
+    file: ConfigFile | undefined;
+    prefix: string;
+    flagName: (path: string) => string;
+  }) {
+    const { schema, file, prefix, flagName } = parts;
     this.#schema = schema;
     this.#file = file;
     this.#prefix = prefix;
+    this.#flagName = flagName;
     this.value = file?.value ?? {};
     for (const problem of file?.problems ?? []) this.problems.push({ path: '', ...problem });
   }
@@ -168,7 +178,7 @@ class Draft {
       path,
       message: missing ? 'is required' : hidden ? 'does not have an acceptable value' : issue.message,
       ...(missing
-        ? { hint: `set it in the file, as ${variableName(this.#prefix, path)} or with --${path.join('.')}` }
+        ? { hint: `set it in the file, as ${variableName(this.#prefix, path)} or with ${this.#flagName(path.join('.'))}` }
         : {}),
     });
   }

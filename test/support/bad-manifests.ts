@@ -67,7 +67,7 @@ export const BAD_MANIFESTS: readonly BadManifest[] = [
   tools('a tool without a name', '[{"name": "a"}, {"description": "b"}]', /tools\[1\]/),
   tools('two tools of one name', '[{"name": "a"}, {"name": "a", "x": 1}]', /two tools are named "a"/),
   tools('one page of several', '{"tools": [{"name": "a"}], "nextCursor": "2"}', /nextCursor/),
-  tools('not UTF-8', Buffer.from('[{"name": "caf\u00e9"}]', 'latin1'), /not UTF-8 at byte 13/, 'not_utf8'),
+  tools('not UTF-8', Buffer.from('[{"name": "caf\u00e9"}]', 'latin1'), /not UTF-8 at byte 14/, 'not_utf8'),
   {
     what: 'of 100 MB',
     dimension: 'tools',

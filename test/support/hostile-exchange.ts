@@ -152,7 +152,10 @@ export class HostileExchange {
     return this.peerDer.length === 0 ? parseSpiffeId('spiffe://acme.example/agent/nobody') : readSvid(this.peerDer).spiffeId;
   }
 
+  /** Ends the connection without a word. */
   destroy(): void {
+    // HTTP/2 owns the socket by now: destroying that alone would not close it.
+    this.stream.session?.destroy();
     this.socket.destroy();
   }
 

@@ -4,7 +4,7 @@ import * as v from 'valibot';
 import { resolveMeasureConfig, type MeasureConfig } from '../../sidecar/measure/measure-config.ts';
 import { measureSection } from '../../sidecar/measure/measure-schema.ts';
 import { DEFAULT_ADDRESS, type AgentPlan, type MeshPlan } from '../mesh-runner/mesh-plan.ts';
-import { examplesFolder } from '../mesh-runner/package-files.ts';
+import { exampleProgram, examplesFolder } from '../mesh-runner/package-files.ts';
 
 /** What an example agent is made of; its program stays in the package. */
 const PARTS = ['prompts', 'knowledge', 'tools.json', 'model.json'] as const;
@@ -40,7 +40,7 @@ export function examplePlan(folderOf: (agent: 'planner' | 'researcher') => strin
   const examples = examplesFolder();
   const planOf = (name: 'planner' | 'researcher', rest: Pick<AgentPlan, 'env' | 'listen' | 'calls'>): AgentPlan => ({
     name,
-    command: [process.execPath, join(examples, name, `${name}.mjs`)],
+    command: [process.execPath, exampleProgram(name)],
     cwd: examples,
     measure: measureExample(folderOf(name)),
     ...rest,

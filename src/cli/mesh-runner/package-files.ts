@@ -26,6 +26,11 @@ export function examplesFolder(): string {
   });
 }
 
+/** The program of an example agent, as the build made it from TypeScript: it runs with Node alone. */
+export function exampleProgram(agent: 'planner' | 'researcher'): string {
+  return join(packageRoot(), 'dist/examples', agent, `${agent}.mjs`);
+}
+
 /** The very `ait` that runs now, as a command for children: bundle or sources, with Node's own options. */
 export function aitCommand(...args: string[]): [string, ...string[]] {
   return [process.execPath, ...process.execArgv, process.argv[1] ?? '', ...args];

@@ -37,7 +37,8 @@ export function inspectPeer(
       `the peer negotiated ${alpnProtocol === false ? 'no protocol' : `"${alpnProtocol}"`}`,
     );
   }
-  const certificate = shown ?? socket.getPeerX509Certificate();
+  // Not `getPeerX509Certificate`: in Node 20 each connection on which it is asked loses a certificate's memory for good.
+  const certificate = shown ?? derOf(socket);
   if (!socket.authorized || certificate === undefined) {
     return rejection('PEER_ID_INVALID', 'the peer presented no certificate that TLS could verify');
   }
@@ -47,6 +48,11 @@ export function inspectPeer(
   const chain = verifyChain({ leaf: certificate, roots: roots.get(trustDomain) ?? [], at: now });
   if (!chain.ok) return rejection('TRUST_DOMAIN_NOT_ACCEPTED', `${named.identity.spiffeId}: ${chain.detail}`);
   return { alpn: alpnProtocol, identity: chain.identity };
+}
+
+/** The type says otherwise, but without a certificate this is an empty object or null. */
+function derOf(socket: TLSSocket): Uint8Array | undefined {
+  return (socket.getPeerCertificate(false) as { readonly raw?: Uint8Array } | null)?.raw;
 }
 
 export function isInspected(result: InspectedPeer | Rejection): result is InspectedPeer {

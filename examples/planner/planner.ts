@@ -19,7 +19,7 @@ import { loadSync } from '@grpc/proto-loader';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
 const { RESEARCHER, ASK_EVERY_MS = '3000', FINDINGS = '60', FINDING_EVERY_MS = '500', LOG } = process.env;
-const home = process.env.AGENT_HOME ?? here;
+const home = process.env['AGENT_HOME'] ?? here;
 
 if (RESEARCHER === undefined) {
   console.error('planner: set RESEARCHER to the address of the researcher, for example 127.0.0.1:50051');
@@ -28,9 +28,22 @@ if (RESEARCHER === undefined) {
 
 // What a real planner would hand to its model with every call.
 const prompt = readFileSync(join(home, 'prompts/system.md'), 'utf8');
-const questions = [...prompt.matchAll(/^\d+\. (.+\?)$/gm)].map(([, question]) => question);
+const questions = [...prompt.matchAll(/^\d+\. (.+\?)$/gm)].map(([, question = '']) => question);
 
-const { research } = grpc.loadPackageDefinition(loadSync(join(here, '../proto/research.proto'), { keepCase: true }));
+interface ResearchClient extends grpc.Client {
+  Ask(request: { question: string }, options: grpc.CallOptions, callback: grpc.requestCallback<Answer>): void;
+  Investigate(request: { topic: string; count: number; interval_ms: number }): grpc.ClientReadableStream<Finding>;
+}
+type Answer = { answer: string; source: string };
+type Finding = { number: number; text: string; source: string };
+
+const { research } = grpc.loadPackageDefinition(
+  loadSync(join(here, '../proto/research.proto'), { keepCase: true }),
+) as unknown as {
+  research: {
+    v1: { Research: new (address: string, credentials: grpc.ChannelCredentials, options: object) => ResearchClient };
+  };
+};
 const researcher = new research.v1.Research(RESEARCHER, grpc.credentials.createInsecure(), {
   // The defaults wait up to two minutes before they try again; a person who watches does not.
   'grpc.initial_reconnect_backoff_ms': 100,
@@ -38,33 +51,38 @@ const researcher = new research.v1.Research(RESEARCHER, grpc.credentials.createI
   'grpc.max_reconnect_backoff_ms': 1000,
 });
 
+/** The questions in turn, as the prompt lists them. */
+function question(turn: number): string {
+  return questions[turn % questions.length] ?? 'What do you know?';
+}
+
 /** One unary call. @returns the name of its gRPC status. */
-function ask(question) {
+function ask(text: string): Promise<string> {
   const started = performance.now();
   return new Promise((resolve) => {
-    researcher.Ask({ question }, { deadline: Date.now() + 5000 }, (error, response) => {
+    researcher.Ask({ question: text }, { deadline: Date.now() + 5000 }, (error, response) => {
       const status = grpc.status[error?.code ?? grpc.status.OK];
       const ms = Math.round(performance.now() - started);
       if (error) say({ call: 'Ask', status, ms, detail: error.details }, `${status}: ${gist(error.details)}`);
-      else say({ call: 'Ask', status, ms, answer: response.answer }, `${status} in ${ms} ms: ${response.answer}`);
+      else say({ call: 'Ask', status, ms, answer: response?.answer }, `${status} in ${ms} ms: ${response?.answer}`);
       resolve(status);
     });
   });
 }
 
 /** One server stream. @returns the name of its gRPC status. */
-function investigate(topic, count) {
+function investigate(topic: string, count: number): Promise<string> {
   const started = performance.now();
   let findings = 0;
   return new Promise((resolve) => {
     const call = researcher.Investigate({ topic, count, interval_ms: Number(FINDING_EVERY_MS) });
-    call.on('data', ({ number, text }) => {
+    call.on('data', ({ number, text }: Finding) => {
       findings += 1;
       if (findings === 1) say({ call: 'Investigate', status: 'RUNNING' }, `running: ${text}`);
       if (LOG === 'json') say({ call: 'Investigate', finding: number });
     });
     call.on('error', () => undefined); // It comes as a status, too.
-    call.on('status', ({ code, details }) => {
+    call.on('status', ({ code, details }: grpc.StatusObject) => {
       const status = grpc.status[code];
       const ms = Math.round(performance.now() - started);
       const so =
@@ -76,29 +94,29 @@ function investigate(topic, count) {
 }
 
 /** grpc-js adds every error it met on the way. */
-function gist(details) {
-  return details.split('. ')[0];
+function gist(details: string): string {
+  return details.split('. ', 1)[0] ?? '';
 }
 
-function say(fields, text) {
+function say(fields: { readonly call: string; readonly [field: string]: unknown }, text: string): void {
   if (LOG === 'json') console.log(JSON.stringify(fields));
   else console.log(`${fields.call} ${text}`);
 }
 
 if (process.argv.includes('--once')) {
-  const results = [await ask(questions[0]), await investigate(questions[1], 5)];
+  const results = [await ask(question(0)), await investigate(question(1), 5)];
   researcher.close();
   process.exitCode = results.every((status) => status === 'OK') ? 0 : 1;
 } else {
   const asking = async () => {
     for (let turn = 0; ; turn += 1) {
-      await ask(questions[turn % questions.length]);
+      await ask(question(turn));
       await sleep(Number(ASK_EVERY_MS));
     }
   };
   const investigating = async () => {
     for (;;) {
-      const status = await investigate(questions[0], Number(FINDINGS));
+      const status = await investigate(question(0), Number(FINDINGS));
       await sleep(status === 'OK' ? 0 : 500);
     }
   };

@@ -14,10 +14,25 @@ import { loadSync } from '@grpc/proto-loader';
 const here = fileURLToPath(new URL('.', import.meta.url));
 const { LISTEN = '127.0.0.1:50051', AGENT_HOME: home = here } = process.env;
 
+interface Manifest {
+  readonly entries: readonly { readonly name: string; readonly path: string }[];
+}
+
+interface Sentence {
+  readonly text: string;
+  readonly source: string;
+}
+
+// The messages of ../proto/research.proto.
+type Question = { question: string };
+type Answer = { answer: string; source: string };
+type Investigation = { topic: string; count: number; interval_ms: number };
+type Finding = { number: number } & Sentence;
+
 /** Every sentence of the knowledge base with the entry it stands in. */
-function readKnowledge() {
+function readKnowledge(): Sentence[] {
   const folder = join(home, 'knowledge');
-  const { entries } = JSON.parse(readFileSync(join(folder, 'manifest.json'), 'utf8'));
+  const { entries } = JSON.parse(readFileSync(join(folder, 'manifest.json'), 'utf8')) as Manifest;
   return entries.flatMap(({ name, path }) => {
     const sentences =
       readFileSync(join(folder, path), 'utf8')
@@ -27,29 +42,29 @@ function readKnowledge() {
   });
 }
 
-const words = (text) => new Set(text.toLowerCase().match(/[a-z]{4,}/g) ?? []);
+const words = (text: string) => new Set(text.toLowerCase().match(/[a-z]{4,}/g) ?? []);
 
 /** Sentences that share the most words with a text come first: this is where a model would be. */
-function search(text) {
+function search(text: string): Sentence[] {
   const wanted = words(text);
-  const score = (sentence) => [...words(sentence.text)].filter((word) => wanted.has(word)).length;
+  const score = (sentence: Sentence) => [...words(sentence.text)].filter((word) => wanted.has(word)).length;
   return readKnowledge().sort((a, b) => score(b) - score(a));
 }
 
-function ask(call, reply) {
+function ask(call: grpc.ServerUnaryCall<Question, Answer>, reply: grpc.sendUnaryData<Answer>): void {
   const [best] = search(call.request.question);
   if (best === undefined) reply({ code: grpc.status.NOT_FOUND, details: 'the knowledge base is empty' });
   else reply(null, { answer: best.text, source: best.source });
 }
 
-function investigate(call) {
+function investigate(call: grpc.ServerWritableStream<Investigation, Finding>): void {
   const { topic, count, interval_ms: pause } = call.request;
   const found = search(topic);
   let number = 0;
   const report = () => {
-    const { text, source } = found[number % found.length];
+    const sentence = found[number % found.length];
     number += 1;
-    call.write({ number, text, source });
+    if (sentence !== undefined) call.write({ number, ...sentence });
     if (number >= count) finish();
   };
   const finish = () => {
@@ -64,7 +79,9 @@ function investigate(call) {
 // A socket file that a killed process left behind would keep us from listening.
 if (LISTEN.startsWith('unix:')) rmSync(LISTEN.slice('unix:'.length), { force: true });
 
-const { research } = grpc.loadPackageDefinition(loadSync(join(here, '../proto/research.proto'), { keepCase: true }));
+const { research } = grpc.loadPackageDefinition(
+  loadSync(join(here, '../proto/research.proto'), { keepCase: true }),
+) as unknown as { research: { v1: { Research: { service: grpc.ServiceDefinition } } } };
 const server = new grpc.Server();
 server.addService(research.v1.Research.service, { Ask: ask, Investigate: investigate });
 server.bindAsync(LISTEN, grpc.ServerCredentials.createInsecure(), (error) => {
@@ -74,4 +91,6 @@ server.bindAsync(LISTEN, grpc.ServerCredentials.createInsecure(), (error) => {
   }
   console.log(`ready on ${LISTEN}`);
 });
-process.on('SIGTERM', () => server.forceShutdown());
+process.on('SIGTERM', () => {
+  server.forceShutdown();
+});
