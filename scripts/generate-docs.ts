@@ -91,7 +91,7 @@ function recordingRegistry(rows: MetricRow[]): MetricsRegistry {
     render: () => Promise.resolve(''),
     contentType: '',
     seriesCount: 0,
-  } as unknown as MetricsRegistry;
+  };
 }
 
 function metrics(): string {
@@ -154,8 +154,8 @@ function walk(schema: JsonSchema, path: string, rows: string[]): void {
 }
 
 function typeText(schema: JsonSchema): string {
-  if (schema.enum !== undefined) return schema.enum.map((value) => `\`${String(value)}\``).join(', ');
-  if (schema.const !== undefined) return `\`${String(schema.const)}\``;
+  if (schema.enum !== undefined) return schema.enum.map((value) => `\`${JSON.stringify(value)}\``).join(', ');
+  if (schema.const !== undefined) return `\`${JSON.stringify(schema.const)}\``;
   if (schema.anyOf !== undefined) return [...new Set(schema.anyOf.map(typeText))].join(' or ');
   if (schema.type === 'array') return `list of ${typeText(schema.items ?? {})}`;
   return schema.type ?? '';

@@ -98,7 +98,7 @@ function gist(details: string): string {
   return details.split('. ', 1)[0] ?? '';
 }
 
-function say(fields: { readonly call: string; readonly [field: string]: unknown }, text: string): void {
+function say(fields: { readonly call: string; readonly [field: string]: unknown }, text = ''): void {
   if (LOG === 'json') console.log(JSON.stringify(fields));
   else console.log(`${fields.call} ${text}`);
 }

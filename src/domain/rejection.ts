@@ -2,7 +2,7 @@ import type { Difference, Dimension } from './measurement.ts';
 import type { RejectionCode, WireReason } from './rejection-codes.ts';
 
 export { REJECTIONS, REJECTION_CODES, WIRE_REASONS } from './rejection-codes.ts';
-export type { GrpcStatusName, Phase, RejectionCode, WireReason } from './rejection-codes.ts';
+export type { RejectionCode, WireReason } from './rejection-codes.ts';
 
 export const DRIFT_CODES = {
   system_prompt: 'SYSTEM_PROMPT_DRIFT',

@@ -2,7 +2,6 @@
  * One sidecar, put together: who knows whom, and in which order things start. What each part does is told where it is;
  * what follows from what, in `reactions.ts`.
  */
-import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { AdmissionPorts } from '../domain/admission.ts';
 import { resolveAgentId, trustDomainOf, type SpiffeId } from '../domain/agent-id.ts';
@@ -35,7 +34,7 @@ import { SelfStanding } from './self-standing.ts';
 import { SessionPool } from './session/session-pool.ts';
 import { SessionRegistry } from './session/session-registry.ts';
 import { createSidecarMetrics } from './sidecar-metrics.ts';
-import { readCredential, reachableAddress, warnOfWeakSeparation } from './start-checks.ts';
+import { makeStateDir, readCredential, reachableAddress, warnOfWeakSeparation } from './start-checks.ts';
 import { ControlServer } from './transport/control-server.ts';
 import { InboundListener } from './transport/inbound-listener.ts';
 import { splitAddress } from './transport/secure-outbound.ts';
@@ -300,7 +299,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
     readiness,
     addresses,
     start: async (signal) => {
-      await mkdir(stateDir, { recursive: true, mode: 0o700 });
+      await makeStateDir(stateDir, config, logger);
       await warnOfWeakSeparation(config, folder, logger);
       metrics.buildInfo.set({ version, node: process.version }, 1);
       await stack.start(signal);

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { stat } from 'node:fs/promises';
+import { mkdir, stat } from 'node:fs/promises';
 import { networkInterfaces } from 'node:os';
 import { resolve } from 'node:path';
 import { MeshError } from '../domain/mesh-error.ts';
@@ -20,6 +20,25 @@ export function readCredential(path: string): JoinCredential {
     });
   }
   return parseJoinCredential(text);
+}
+
+/**
+ * Makes the directory of the last good state, mode 0700. A sidecar whose admin socket lies elsewhere does without it,
+ * loudly: after a restart it asks the authority for everything, and cannot tell an older state from a newer.
+ *
+ * @throws MeshError `FILE_UNREADABLE`
+ */
+export async function makeStateDir(path: string, config: SidecarConfig, logger: Logger): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true, mode: 0o700 });
+  } catch (cause) {
+    const hint = "make it a directory of the sidecar's user on a disk with space, or name another one (state_dir)";
+    if (config.admin.socket === undefined) {
+      const message = `the state directory ${path} cannot be used: ${(cause as Error).message}`;
+      throw new MeshError('FILE_UNREADABLE', message, { cause, hint });
+    }
+    logger.warn('state_dir_unusable', { path, error: cause, action: hint });
+  }
 }
 
 const OTHERS = 0o077;

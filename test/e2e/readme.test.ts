@@ -12,7 +12,17 @@
  */
 import assert from 'node:assert/strict';
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { after, test } from 'node:test';
@@ -59,15 +69,38 @@ test('every shell block of the README is either run here or says why not', () =>
   assert.deepEqual(unmarked, [], 'shell blocks are called sh');
 });
 
-test('links of the README lead to files that exist', () => {
-  const targets = [...readme.matchAll(/\]\(([^)#]+)[^)]*\)/g)].map(([, target = '']) => target);
-  for (const target of targets.filter((text) => !text.includes('://'))) {
-    assert.doesNotThrow(() => readFileOrFolder(join(root, target)), `README.md links to ${target}`);
+test('links between the pages lead to files and headings that exist', () => {
+  const folders = ['.', 'docs', 'docs/adr', 'deploy', 'certs'];
+  const pages = folders.flatMap((folder) =>
+    readdirSync(join(root, folder))
+      .filter((name) => name.endsWith('.md'))
+      .map((name) => join(folder, name)),
+  );
+  for (const page of pages) {
+    const text = readFileSync(join(root, page), 'utf8').replaceAll(/^```.*?^```$/gms, '');
+    for (const [, target = ''] of text.matchAll(/\]\(([^)\s]+)\)/g)) {
+      if (target.includes('://')) continue;
+      const [path = '', anchor] = target.split('#', 2);
+      const file = path === '' ? join(root, page) : join(root, dirname(page), path);
+      assert.ok(existsSync(file), `${page} links to ${target}`);
+      if (anchor !== undefined) assert.ok(anchorsOf(file).has(anchor), `${page} links to ${target}: no such heading`);
+    }
   }
 });
 
-function readFileOrFolder(path: string): void {
-  execFileSync('test', ['-e', path]);
+test('every runbook that an alert names is there', () => {
+  const alerts = readFileSync(join(root, 'deploy/prometheus/alerts.yaml'), 'utf8');
+  const runbooks = [...alerts.matchAll(/runbook: (\S+)#(\S+)/g)];
+  assert.ok(runbooks.length > 5);
+  for (const [, file = '', anchor = ''] of runbooks)
+    assert.ok(anchorsOf(join(root, file)).has(anchor), `${file}#${anchor}`);
+});
+
+/** Anchors of a page's headings, as the usual hosts make them. */
+function anchorsOf(file: string): ReadonlySet<string> {
+  const text = readFileSync(file, 'utf8').replaceAll(/^```.*?^```$/gms, '');
+  const headings = [...text.matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) => heading.toLowerCase());
+  return new Set(headings.map((heading) => heading.replaceAll(/[^\p{L}\p{N} _-]/gu, '').replaceAll(' ', '-')));
 }
 
 /** What one block printed so far, and a way to wait for more. */
@@ -163,24 +196,30 @@ test('the README does what it says', { timeout: 120_000 }, async (t) => {
     AIT_SIDECAR_INBOUND__LISTEN: '127.0.0.1:0',
     AIT_SIDECAR_METRICS__LISTEN: '127.0.0.1:0',
   };
+  let failed = false;
   for (const { mark, text, line } of shells) {
     if (mark?.kind !== 'test') continue;
     const [, name = '', rest = ''] = /^(\S+)(?: \((.+)\))?$/.exec(mark.value) ?? [];
-    await t.test(`README.md:${line} ${name}`, async () => {
+    // Each block builds on those before it: after a failure the rest would only say so once more.
+    await t.test(`README.md:${line} ${name}`, { skip: failed }, async () => {
+      failed = true;
       const running = new Running(name, text, { cwd: folder, env });
       const until = /^background, until "(.+)"$/.exec(rest)?.[1];
       if (until !== undefined) {
         background.push(running);
         await running.saw(until);
+        failed = false;
         return;
       }
       assert.equal(await running.exited, 0, `it failed:\n${running.output}`);
       const [, other, then] = /^then (?:in log of (\S+) )?"(.+)"$/.exec(rest) ?? [];
       assert.equal(rest === '', then === undefined, `the mark "${mark.value}" is not understood`);
-      if (then === undefined) return;
-      const log = other === undefined ? background.at(-1) : background.find((one) => one.name === other);
-      assert.ok(log !== undefined, 'nothing runs in the background');
-      await log.saw(then);
+      if (then !== undefined) {
+        const log = other === undefined ? background.at(-1) : background.find((one) => one.name === other);
+        assert.ok(log !== undefined, 'nothing runs in the background');
+        await log.saw(then);
+      }
+      failed = false;
     });
   }
 });

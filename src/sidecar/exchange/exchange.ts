@@ -60,10 +60,6 @@ export interface LiveExchange {
   readonly checker: ProofChecker;
 }
 
-/** What an exchange came to: a live session, or the cause that is on record. */
-export type ExchangeResult =
-  { readonly ok: true; readonly session: Session } | { readonly ok: false; readonly cause: Rejection };
-
 /** The message that must come next, or why it did not. */
 export type Expected<K extends keyof IncomingMessage> =
   | { readonly ok: true; readonly value: NonNullable<IncomingMessage[K]> }

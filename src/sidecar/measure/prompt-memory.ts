@@ -1,5 +1,5 @@
-import { mkdirSync, readdirSync, statSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { readdirSync, statSync } from 'node:fs';
+import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isDigest, type Digest } from '../../domain/canonical/digest.ts';
 import { parseStrictJsonBytes } from '../../domain/canonical/strict-json.ts';
@@ -32,7 +32,7 @@ export interface PromptMemory {
 }
 
 export interface PromptMemoryOptions {
-  /** A folder of the sidecar's own, made with mode 0700. Without it nothing is kept on disk. */
+  /** A folder of the sidecar's own, made with mode 0700 when something is kept. Without it nothing is kept on disk. */
   readonly directory?: string;
   readonly logger: Logger;
 }
@@ -46,7 +46,6 @@ const FILE_NAME = /^[0-9a-f]{64}\.json$/;
 
 export function createPromptMemory(options: PromptMemoryOptions): PromptMemory {
   const { directory, logger } = options;
-  if (directory !== undefined) mkdirSync(directory, { recursive: true, mode: 0o700 });
   /** Oldest use first. */
   const known = new Map<Digest, readonly string[]>();
   const stored = new Set<Digest>();
@@ -69,6 +68,7 @@ export function createPromptMemory(options: PromptMemoryOptions): PromptMemory {
       if (texts === undefined || directory === undefined || stored.has(digest)) return;
       stored.add(digest);
       try {
+        await mkdir(directory, { recursive: true, mode: 0o700 });
         await writeFileAtomic(join(directory, fileName(digest)), JSON.stringify(texts));
         await removeOldest(directory);
       } catch (error) {
