@@ -57,7 +57,8 @@ export class AdminSocket implements Component {
   constructor(options: AdminSocketOptions) {
     this.path = options.path;
     this.#options = options;
-    this.#server = createServer({ requestTimeout: 10_000, headersTimeout: 5_000 }, (request, response) => {
+    const limits = { requestTimeout: 10_000, headersTimeout: 5_000, connectionsCheckingInterval: 1_000 };
+    this.#server = createServer(limits, (request, response) => {
       this.#serve(request, response).catch(() => response.destroy());
     });
   }

@@ -22,7 +22,8 @@ export class ProbeServer implements Component {
   constructor(options: ProbeServerOptions) {
     this.#options = options;
     this.#server = createServer(
-      { requestTimeout: 5000, headersTimeout: 5000, maxHeaderSize: 8192 },
+      // Node looks for timeouts every 30 s unless told otherwise: so long could few silent callers keep a probe out.
+      { requestTimeout: 5000, headersTimeout: 5000, connectionsCheckingInterval: 1000, maxHeaderSize: 8192 },
       (request, response) => {
         if (request.method !== 'GET' && request.method !== 'HEAD') answer(response, 405, 'only GET and HEAD');
         else void this.#serve(request.url ?? '/', response);

@@ -83,6 +83,7 @@ test('trust rule 10: whoever has proven nothing gets little time, little room an
     await Promise.all(sockets.map(closed));
     const exchange = await attacker.admitted(victim.inbound, planner);
     exchange.destroy();
+    await verdictOn(victim, exchange);
   });
 
   const misbehaviour: Record<string, [does: (exchange: Awaited<ReturnType<Attacker['dial']>>) => void, code: string]> = {

@@ -22,6 +22,14 @@ test('trust rule 13: silence is PEER_LOST and never drift, proofs keep a session
     assert.deepEqual([verdict.event, verdict['code']], ['session_terminated', 'PEER_LOST']);
   });
 
+  await t.test('a peer whose connection ends without a word: PEER_LOST at once', async () => {
+    const exchange = await attacker.admitted(researcher.inbound, attacker.member('planner'));
+    const startedAt = performance.now();
+    exchange.destroy();
+    assert.equal((await verdictOn(researcher, exchange))['code'], 'PEER_LOST');
+    assert.ok(performance.now() - startedAt < 500, 'it was not the heartbeat that was missed');
+  });
+
   await t.test('a peer that is stopped (SIGSTOP): PEER_LOST; when it goes on, calls work again', async () => {
     const call = planner.connect('researcher');
     call.socket.write('begin');
@@ -113,6 +121,16 @@ test('trust rule 13: a peer that refuses is left alone for a while, one that doe
     ],
     'accepts, and drops every data connection': [{ onExchange: acceptHonestly, onData: (socket) => socket.destroy() }, 'DATA_PREFACE_INVALID'],
   };
+
+  await t.test('after a refusal no further dial for a while: the next call fails at once, with the same reason', async () => {
+    fake.script = { identity: fake.script.identity, ...scripts['says Reject']?.[0] };
+    assert.equal(await refused(), 'PEER_REFUSED');
+    const dials = fake.connections;
+    for (let call = 0; call < 5; call += 1) assert.equal(await refused(), 'PEER_REFUSED');
+    assert.equal(fake.connections, dials);
+    await mesh.nudge(planner);
+  });
+
   for (const [name, [script, code]] of Object.entries(scripts)) {
     await t.test(`a peer that ${name}: ${code}`, async () => {
       fake.script = { identity: fake.script.identity, ...script };
@@ -121,14 +139,4 @@ test('trust rule 13: a peer that refuses is left alone for a while, one that doe
     });
   }
 
-  await t.test('after a refusal no further dial for a while: the next call fails at once, with the same reason', async () => {
-    fake.script = { identity: fake.script.identity, ...scripts['says Reject']?.[0] };
-    // Ends the session of the script before.
-    for (const exchange of fake.exchanges) exchange.destroy();
-    await planner.waitForVerdict({ code: 'PEER_LOST' });
-    assert.equal(await refused(), 'PEER_REFUSED');
-    const dials = fake.connections;
-    for (let call = 0; call < 5; call += 1) assert.equal(await refused(), 'PEER_REFUSED');
-    assert.equal(fake.connections, dials);
-  });
 });

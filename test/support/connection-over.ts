@@ -8,6 +8,8 @@ import type { Socket } from 'node:net';
  */
 export function connectionOver(socket: Socket, deadlineMs = 10_000): Promise<void> {
   if (socket.closed || socket.readableEnded) return Promise.resolve();
+  // An end behind bytes that nobody reads would never be seen.
+  if (socket.listenerCount('data') === 0) socket.resume();
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(new Error(`the connection is still open after ${deadlineMs} ms`)), deadlineMs);
     const over = () => {

@@ -10,7 +10,6 @@ import { NONCE_BYTES, ProofChecker, ProofMaker, sessionIdOf } from './connection
 import { ControlStream } from './control-stream.ts';
 import {
   PROTOCOL_VERSIONS,
-  armExchangeTimeout,
   checkNonce,
   expectMessage,
   isRejectionValue,
@@ -34,7 +33,8 @@ export async function acceptExchange(
     monotonicNow: clock.monotonic(),
   });
   registry.register(session);
-  armExchangeTimeout(session, deps);
+  // The session keeps the deadline that began with the handshake: one timer, one cause on record.
+  peer.whenOverdue((cause) => registry.end(session, cause));
   peer.socket.once('close', () => registry.end(session, rejection('PEER_LOST', 'the control connection closed')));
   registry.onceSettled(session, () => peer.authenticated());
 

@@ -115,7 +115,11 @@ export class Generation implements PresentedIdentity {
   measured(measurement: Measurement): void {
     this.#measurement = measurement;
     this.#statement = undefined;
-    if (!this.caughtUp) this.#ask();
+    if (this.caughtUp) return;
+    // Not in this turn: first come the cuts that the change may call for.
+    setImmediate(() => {
+      if (!this.caughtUp) this.#ask();
+    });
   }
 
   /** The connection to the authority under this SVID, a new one if the last broke. */

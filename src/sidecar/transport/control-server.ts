@@ -53,6 +53,9 @@ export class ControlServer {
   take(peer: InboundPeer): void {
     this.#waiting.set(peer.remoteAddress, peer);
     peer.socket.once('close', () => this.#waiting.delete(peer.remoteAddress));
+    // The listener allows half-open connections for the agents' sake. A control connection whose peer has ended it is
+    // over: a killed peer is noticed now, and not when its heartbeats have been missing for long enough.
+    peer.socket.once('end', () => peer.socket.destroy());
     this.#injector.injectConnection(peer.socket);
   }
 

@@ -21,6 +21,8 @@ export interface InboundPeer {
   readonly remoteAddress: string;
   /** Takes the connection off the count of those that have not proven anything yet. */
   authenticated(): void;
+  /** Who ends the connection when it has not proven itself in time. Default: it is refused without a word. */
+  whenOverdue(end: (cause: Rejection) => void): void;
 }
 
 export interface InboundLimits {
@@ -158,16 +160,19 @@ export class InboundListener implements Component {
       return;
     }
     this.#unproven.set(raw, { address: socket.remoteAddress ?? '', svid: identity.thumbprint });
+    let endOverdue = (cause: Rejection) => this.#refuse(raw, remoteAddress, identity.spiffeId, cause);
     const timer = setTimeout(() => {
-      const cause = rejection('EXCHANGE_TIMEOUT', `nothing proven within ${limits.proveWithinMs} ms of the handshake`);
-      this.#refuse(raw, remoteAddress, identity.spiffeId, cause);
+      endOverdue(rejection('EXCHANGE_TIMEOUT', `nothing proven within ${limits.proveWithinMs} ms of the handshake`));
     }, limits.proveWithinMs);
     socket.once('close', () => clearTimeout(timer));
     const authenticated = () => {
       clearTimeout(timer);
       this.#proven(raw);
     };
-    const inbound: InboundPeer = { socket, raw, identity, remoteAddress, authenticated };
+    const whenOverdue = (end: (cause: Rejection) => void) => {
+      endOverdue = end;
+    };
+    const inbound: InboundPeer = { socket, raw, identity, remoteAddress, authenticated, whenOverdue };
     if (alpn === CONTROL_ALPN) this.#options.onControl(inbound);
     else this.#options.onData(inbound);
   }
