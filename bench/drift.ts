@@ -1,6 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
-import { setPriority } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Child, pause } from './support/children.ts';
@@ -19,7 +18,7 @@ const options = readOptions({
   numbers: {
     sessions: { byDefault: 200, text: 'live sessions' },
     rounds: { byDefault: 30, text: 'times the prompt is changed and put back, self cut' },
-    'rounds-peers': { byDefault: 5, text: 'the same, peers alone' },
+    'rounds-peers': { byDefault: 4, text: 'the same, peers alone' },
   },
 });
 
@@ -109,8 +108,6 @@ async function series(enforcement: 'self cut' | 'peers alone', rounds: number): 
     [...tsx('support/many-peers.ts'), folder, credential, String(options.sessions), String(ready['inbound'])],
     mesh.folder,
   );
-  // In a mesh the peers have machines of their own; here they must not keep the sidecar from the processor.
-  setPriority(peers.pid, 10);
   let up = await peers.event('peers_up', 60_000);
   for (let round = 0; round < rounds; round += 1) {
     await pause(100);

@@ -72,7 +72,14 @@ async function runSidecar(flags: SidecarFlags, output: CommandOutput): Promise<v
   const starting = new AbortController();
   const stopped = untilSignal();
   void stopped.then((signal) => starting.abort(new Error(`stopped by ${signal}`)));
-  await sidecar.start(starting.signal);
+  try {
+    await sidecar.start(starting.signal);
+  } catch (error) {
+    if (!starting.signal.aborted) throw error;
+    // Asked to stop before it was up: what had been started is stopped again, and nothing has failed.
+    logger.info('sidecar_stopped', { signal: await stopped });
+    return;
+  }
   logger.info('stopping', { signal: await stopped });
   await sidecar.stop();
 }

@@ -98,7 +98,8 @@ export class ComponentStack {
       }
       this.#abort.signal.throwIfAborted();
     } catch (cause) {
-      this.#logger?.error('component_start_failed', { component: current, error: cause });
+      if (this.#abort.signal.aborted) this.#logger?.info('component_start_given_up', { component: current });
+      else this.#logger?.error('component_start_failed', { component: current, error: cause });
       throw new MeshError('START_FAILED', `${current} did not start: ${messageOf(cause)}`, { cause });
     } finally {
       this.#startLoop = undefined;

@@ -12,6 +12,7 @@ import type { DecisionLog } from './decision-log.ts';
 import { InstanceIdentity } from './identity/instance-identity.ts';
 import type { TrustStore } from './identity/trust-store.ts';
 import { Reporter } from './reporter.ts';
+import type { Session } from './session/session.ts';
 import type { SidecarMetrics } from './sidecar-metrics.ts';
 import { StateReceiver } from './state/state-receiver.ts';
 import { StateWatch } from './state/state-watch.ts';
@@ -31,6 +32,7 @@ export interface MembershipDeps {
   readonly handshakeTimeoutMs: number;
   readonly dataAddress: () => string;
   readonly ownRejection: () => Rejection | undefined;
+  readonly sessions: () => readonly Session[];
   readonly onToken: () => void;
   readonly onRotated: () => void;
   readonly onState: (change: { readonly refresh: boolean }) => void;

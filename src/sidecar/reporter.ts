@@ -3,16 +3,20 @@ import { after } from '../platform/clock.ts';
 import { Backoff, type RandomSource } from '../platform/random.ts';
 import type { Decision as WireDecision } from '../wire/generated/ait/v1/Decision.ts';
 import type { ReportRequest } from '../wire/generated/ait/v1/ReportRequest.ts';
+import type { SessionSummary } from '../wire/generated/ait/v1/SessionSummary.ts';
 import type { ReportResponse__Output } from '../wire/generated/ait/v1/ReportResponse.ts';
 import { ReportClient } from '../wire/services.ts';
 import type { AuthorityChannel } from './authority-link/authority-channel.ts';
 import type { Decision } from './decision-log.ts';
+import type { Session } from './session/session.ts';
 import type { SidecarMetrics } from './sidecar-metrics.ts';
 
 export interface ReporterDeps {
   readonly random: RandomSource;
   readonly metrics: SidecarMetrics;
   readonly channel: () => AuthorityChannel;
+  /** The sessions open now. */
+  readonly sessions: () => readonly Session[];
 }
 
 const MAX_QUEUED = 500;
@@ -71,7 +75,14 @@ export class Reporter {
     const decisions = this.#queue.slice(0, MAX_PER_REQUEST);
     this.#inFlight = decisions.length;
     this.#sequence += 1;
-    this.#stream().write({ sequence: this.#sequence, decisions, dropped: this.#dropped });
+    const stream = this.#stream();
+    stream.write({
+      sequence: this.#sequence,
+      decisions,
+      dropped: this.#dropped,
+      // Every decision may have opened or ended one.
+      sessions: { sessions: this.#deps.sessions().map(summaryOf) },
+    });
   }
 
   #stream(): ClientDuplexStream<ReportRequest, ReportResponse__Output> {
@@ -97,6 +108,17 @@ export class Reporter {
     call.on('end', lost);
     return call;
   }
+}
+
+function summaryOf({ id, peer, peerInstance, role, acceptedAt, connections }: Session): SessionSummary {
+  return {
+    sessionId: id ?? '',
+    peer,
+    peerInstance: peerInstance ?? '',
+    role,
+    acceptedAtMs: acceptedAt ?? 0,
+    connections: connections.size,
+  };
 }
 
 function toWire({ at, correlationId, subject, outcome, rejection, direction }: Decision): WireDecision {

@@ -139,9 +139,10 @@ export function createSidecarMetrics(registry: MetricsRegistry) {
       name: 'unauthenticated_connections',
       help: 'Inbound connections that have not finished an exchange or named a session yet.',
     }),
-    watchDegraded: registry.gauge({
-      name: 'file_watch_degraded',
-      help: '1 while the operating system does not report file changes and only the timer notices them.',
+    watchesRefused: registry.counter({
+      name: 'file_watches_refused_total',
+      help: 'Times the system refused to watch a measured file, so that only the timer notices its changes.',
+      labels: { dimension: DIMENSIONS },
     }),
     buildInfo: registry.gauge({
       name: 'build_info',

@@ -113,6 +113,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
     config: resolveMeasureConfig(config.measure, folder),
     clock,
     logger,
+    onWatchRefused: (dimension) => metrics.watchesRefused.add({ dimension }),
     onFailure: (dimension, reason) => metrics.measurementFailures.add({ dimension, reason }),
     promptMemory,
   });
@@ -126,6 +127,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
     dataAddress,
     authorityAddress: config.authority.address ?? credential.authority,
     ownRejection: () => ownRejection(),
+    sessions: () => registry.live(),
     onToken: () => reactions.tokenRenewed(),
     onRotated: () => reactions.rotated(),
     onState: (change) => reactions.stateChanged(change),

@@ -25,7 +25,10 @@ test('no application byte passes before both sides accepted, nor after either ha
 
   await t.test('a data connection without a session: DATA_SESSION_UNKNOWN', async () => {
     const sessionId = randomBytes(16).toString('hex');
-    assert.deepEqual(await refused({ identity: planner, sessionId, instanceId }), ['WIRE_REASON_IDENTITY', 'DATA_SESSION_UNKNOWN']);
+    assert.deepEqual(await refused({ identity: planner, sessionId, instanceId }), [
+      'WIRE_REASON_IDENTITY',
+      'DATA_SESSION_UNKNOWN',
+    ]);
   });
 
   for (const [name, raw] of Object.entries({
@@ -41,16 +44,19 @@ test('no application byte passes before both sides accepted, nor after either ha
     });
   }
 
-  await t.test('a data connection of an exchange that is not finished is parked unread, and refused when no verdict comes', async () => {
-    const exchange = await attacker.dial(victim.inbound, planner);
-    exchange.hello();
-    await exchange.expect('proof');
-    const startedAt = performance.now();
-    assert.deepEqual(await refused(dataOf(exchange)), ['WIRE_REASON_IDENTITY', 'DATA_SESSION_UNKNOWN']);
-    assert.ok(performance.now() - startedAt > 900, 'it waited');
-    exchange.destroy();
-    await verdictOn(victim, exchange);
-  });
+  await t.test(
+    'a data connection of an exchange that is not finished is parked unread, and refused when no verdict comes',
+    async () => {
+      const exchange = await attacker.dial(victim.inbound, planner);
+      exchange.hello();
+      await exchange.expect('proof');
+      const startedAt = performance.now();
+      assert.deepEqual(await refused(dataOf(exchange)), ['WIRE_REASON_IDENTITY', 'DATA_SESSION_UNKNOWN']);
+      assert.ok(performance.now() - startedAt > 900, 'it waited');
+      exchange.destroy();
+      await verdictOn(victim, exchange);
+    },
+  );
 
   await t.test('the same, with a verdict that is No: refused at once', async () => {
     const exchange = await attacker.dial(victim.inbound, planner);
@@ -73,13 +79,19 @@ test('no application byte passes before both sides accepted, nor after either ha
     exchange.destroy();
   });
 
-  await t.test("another member's certificate on a data connection of a live session: DATA_SESSION_FOREIGN", async () => {
-    const exchange = await attacker.admitted(victim.inbound, planner);
-    for (const identity of [attacker.member('researcher'), attacker.member('planner')]) {
-      assert.deepEqual(await refused({ ...dataOf(exchange), identity }), ['WIRE_REASON_IDENTITY', 'DATA_SESSION_FOREIGN']);
-    }
-    exchange.destroy();
-  });
+  await t.test(
+    "another member's certificate on a data connection of a live session: DATA_SESSION_FOREIGN",
+    async () => {
+      const exchange = await attacker.admitted(victim.inbound, planner);
+      for (const identity of [attacker.member('researcher'), attacker.member('planner')]) {
+        assert.deepEqual(await refused({ ...dataOf(exchange), identity }), [
+          'WIRE_REASON_IDENTITY',
+          'DATA_SESSION_FOREIGN',
+        ]);
+      }
+      exchange.destroy();
+    },
+  );
 
   await t.test('a data connection meant for another instance: WRONG_INSTANCE', async () => {
     const exchange = await attacker.admitted(victim.inbound, planner);

@@ -40,9 +40,18 @@ test('observe mode waives drift and grants until its end, never identity, proof 
   const { forger } = attacker;
   const past = Math.floor(Date.now() / 1000) - 3600;
   const never: Record<string, [identity: typeof planner, code: string]> = {
-    'a token signed by a stranger': [{ ...planner, ait: new Forger(await mesh.authority.keys()).token(forger.claims(planner)) }, 'AIT_ISSUER_UNKNOWN'],
-    'an expired token': [{ ...planner, ait: forger.token(forger.claims(planner, { nbf: past, iat: past, exp: past + 60 })) }, 'AIT_EXPIRED'],
-    "a copied token": [{ ...attacker.member('planner'), ait: planner.ait, instanceId: planner.instanceId }, 'AIT_BINDING_MISMATCH'],
+    'a token signed by a stranger': [
+      { ...planner, ait: new Forger(await mesh.authority.keys()).token(forger.claims(planner)) },
+      'AIT_ISSUER_UNKNOWN',
+    ],
+    'an expired token': [
+      { ...planner, ait: forger.token(forger.claims(planner, { nbf: past, iat: past, exp: past + 60 })) },
+      'AIT_EXPIRED',
+    ],
+    'a copied token': [
+      { ...attacker.member('planner'), ait: planner.ait, instanceId: planner.instanceId },
+      'AIT_BINDING_MISMATCH',
+    ],
     'a proof by another key': [{ ...planner, keyPair: generateKeyPair() }, 'TLS'],
   };
   for (const [name, [identity, code]] of Object.entries(never)) {
@@ -54,7 +63,12 @@ test('observe mode waives drift and grants until its end, never identity, proof 
 
   await t.test('a revoked instance: REVOKED, at once for the open session and for each new one', async () => {
     const live = await attacker.admitted(victim.inbound, planner);
-    await mesh.authority.writePolicy('revocations/planner', { kind: 'Revocation', id: 'r1', instance: planner.instanceId, reason: 'stolen' });
+    await mesh.authority.writePolicy('revocations/planner', {
+      kind: 'Revocation',
+      id: 'r1',
+      instance: planner.instanceId,
+      reason: 'stolen',
+    });
     const verdict = await verdictOn(victim, live);
     assert.deepEqual([verdict.event, verdict['code']], ['session_terminated', 'REVOKED']);
     assert.equal(await exchangeRefusal(attacker, victim, planner), 'REVOKED');
@@ -62,7 +76,13 @@ test('observe mode waives drift and grants until its end, never identity, proof 
 });
 
 test('without a grant there is no session: GRANT_MISSING on both sides, alone', async (t) => {
-  const mesh = await startMesh(t, { agents: { planner: { calls: ['researcher'] }, researcher: {}, outsider: { start: false, calls: ['researcher'], granted: false } } });
+  const mesh = await startMesh(t, {
+    agents: {
+      planner: { calls: ['researcher'] },
+      researcher: {},
+      outsider: { start: false, calls: ['researcher'], granted: false },
+    },
+  });
   const [planner, researcher] = [mesh.agent('planner'), mesh.agent('researcher')];
   const attacker = await Attacker.of(t, mesh);
   assert.equal(await exchangeRefusal(attacker, researcher, attacker.member('outsider')), 'AGENT_UNKNOWN');
@@ -71,10 +91,18 @@ test('without a grant there is no session: GRANT_MISSING on both sides, alone', 
   const connection = planner.connect('researcher');
   connection.socket.write('begin');
   await connection.read(5);
-  await mesh.authority.writePolicy('grants/planner', { kind: 'Grant', from: 'planner', to: ['researcher'], state: 'withdrawn' });
+  await mesh.authority.writePolicy('grants/planner', {
+    kind: 'Grant',
+    from: 'planner',
+    to: ['researcher'],
+    state: 'withdrawn',
+  });
   await connection.closed;
   const ended = await Promise.all([planner, researcher].map((agent) => agent.waitFor('session_terminated')));
   const codes = ended.map(({ code }) => String(code));
   // Whoever hears of it first ends it for both.
-  assert.ok(codes.some((code) => code === 'GRANT_MISSING' || code === 'AGENT_UNKNOWN'), codes.join(', '));
+  assert.ok(
+    codes.some((code) => code === 'GRANT_MISSING' || code === 'AGENT_UNKNOWN'),
+    codes.join(', '),
+  );
 });

@@ -57,17 +57,20 @@ test('trust rule 12: a proof counts for one turn of one connection, or not at al
     }
   });
 
-  await t.test('the proof\'s own clock is not judged: a year off is accepted, and stands in the skew metric', async () => {
-    const exchange = await begin();
-    exchange.prove({ iat: Math.floor(Date.now() / 1000) - 31_536_000 });
-    exchange.accept();
-    await exchange.expect('accept');
-    exchange.heartbeat({ iat: Math.floor(Date.now() / 1000) - 31_536_000 });
-    // What comes in order is judged in order: once this goodbye is on record, the proof before it was judged.
-    exchange.send({ goodbye: { reason: 'WIRE_REASON_DRAINING', correlationId: exchange.correlationId } });
-    assert.equal((await verdictOn(victim, exchange))['code'], 'PEER_ENDED');
-    assert.ok((await victim.metric('ait_peer_clock_skew_seconds', { peer: 'planner' })) < -31_000_000);
-  });
+  await t.test(
+    "the proof's own clock is not judged: a year off is accepted, and stands in the skew metric",
+    async () => {
+      const exchange = await begin();
+      exchange.prove({ iat: Math.floor(Date.now() / 1000) - 31_536_000 });
+      exchange.accept();
+      await exchange.expect('accept');
+      exchange.heartbeat({ iat: Math.floor(Date.now() / 1000) - 31_536_000 });
+      // What comes in order is judged in order: once this goodbye is on record, the proof before it was judged.
+      exchange.send({ goodbye: { reason: 'WIRE_REASON_DRAINING', correlationId: exchange.correlationId } });
+      assert.equal((await verdictOn(victim, exchange))['code'], 'PEER_ENDED');
+      assert.ok((await victim.metric('ait_peer_clock_skew_seconds', { peer: 'planner' })) < -31_000_000);
+    },
+  );
 
   assertAppUntouched(victim);
 });

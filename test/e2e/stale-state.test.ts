@@ -24,8 +24,12 @@ test('an authority that has stopped answering: calls go on for the outage tolera
   }
   await assert.rejects(planner.call('researcher'));
   mesh.authority.process.signal('SIGCONT');
-  await planner.waitFor('standing_in_order', () => true, { from: planner.sidecar.lines.findIndex(({ code }) => code === 'STATE_STALE') });
-  await researcher.waitFor('standing_in_order', () => true, { from: researcher.sidecar.lines.findIndex(({ code }) => code === 'STATE_STALE') });
+  await planner.waitFor('standing_in_order', () => true, {
+    from: planner.sidecar.lines.findIndex(({ code }) => code === 'STATE_STALE'),
+  });
+  await researcher.waitFor('standing_in_order', () => true, {
+    from: researcher.sidecar.lines.findIndex(({ code }) => code === 'STATE_STALE'),
+  });
   await mesh.nudge(planner);
   assert.equal(await planner.call('researcher', 'again'), 'again');
 });

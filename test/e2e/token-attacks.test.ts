@@ -17,16 +17,21 @@ test('a token that is not exactly what the authority signs is refused by a runni
   const attacker = await Attacker.of(t, mesh);
   const { forger } = attacker;
   const planner = await joinAs(mesh, 'planner', mesh.agent('planner').measurement);
-  const claims = parseAitClaims(decodeJwt(planner.ait) as JsonValue);
+  const claims = parseAitClaims(decodeJwt<Record<string, JsonValue>>(planner.ait));
   const now = Math.floor(Date.now() / 1000);
 
-  await t.test('the true token of a member is accepted (so that the refusals below have their stated cause)', async () => {
-    const exchange = await attacker.admitted(victim.inbound, planner);
-    exchange.send({ goodbye: { reason: 'WIRE_REASON_DRAINING', correlationId: exchange.correlationId } });
-    await verdictOn(victim, exchange);
-  });
+  await t.test(
+    'the true token of a member is accepted (so that the refusals below have their stated cause)',
+    async () => {
+      const exchange = await attacker.admitted(victim.inbound, planner);
+      exchange.send({ goodbye: { reason: 'WIRE_REASON_DRAINING', correlationId: exchange.correlationId } });
+      await verdictOn(victim, exchange);
+    },
+  );
 
-  for (const [name, [ait, code]] of Object.entries(hostileAits(claims, forger.aitKeys, forger.aitKeyId, generateKeyPair()))) {
+  for (const [name, [ait, code]] of Object.entries(
+    hostileAits(claims, forger.aitKeys, forger.aitKeyId, generateKeyPair()),
+  )) {
     await t.test(`${name}: ${code}`, async () => {
       assert.equal(await exchangeRefusal(attacker, victim, { ...planner, ait }), code);
     });
@@ -37,7 +42,10 @@ test('a token that is not exactly what the authority signs is refused by a runni
     'expired 31 s ago': [{ nbf: now - 600, iat: now - 600, exp: now - 32 }, 'AIT_EXPIRED'],
     'for another audience': [{ aud: ['other.example' as TrustDomain] }, 'AIT_AUDIENCE_MISMATCH'],
     "another agent's": [{ sub: mesh.agent('researcher').name as never }, 'AIT_MALFORMED'],
-    "about another instance than its sender's": [{ agent: { ...claims.agent, instance: 'another' } }, 'AIT_SUBJECT_MISMATCH'],
+    "about another instance than its sender's": [
+      { agent: { ...claims.agent, instance: 'another' } },
+      'AIT_SUBJECT_MISMATCH',
+    ],
     'bound to another certificate': [{ cnf: { ...claims.cnf, 'x5t#S256': 'A'.repeat(43) } }, 'AIT_BINDING_MISMATCH'],
   };
   for (const [name, [change, code]] of Object.entries(wellSigned)) {
@@ -49,7 +57,9 @@ test('a token that is not exactly what the authority signs is refused by a runni
 
   await t.test("another agent's token, well signed: AIT_SUBJECT_MISMATCH", async () => {
     const other = attacker.member('researcher');
-    const ait = forger.token(forger.claims({ ...other, thumbprint: planner.thumbprint, instanceId: planner.instanceId }));
+    const ait = forger.token(
+      forger.claims({ ...other, thumbprint: planner.thumbprint, instanceId: planner.instanceId }),
+    );
     assert.equal(await exchangeRefusal(attacker, victim, { ...planner, ait }), 'AIT_SUBJECT_MISMATCH');
   });
 
@@ -59,11 +69,14 @@ test('a token that is not exactly what the authority signs is refused by a runni
     assert.equal(await exchangeRefusal(attacker, victim, stolen), 'AIT_SUBJECT_MISMATCH');
   });
 
-  await t.test("an instance's valid token over the certificate of another instance of the same agent: AIT_BINDING_MISMATCH", async () => {
-    const twin = attacker.member('planner');
-    const stolen = { ...twin, ait: planner.ait, instanceId: planner.instanceId };
-    assert.equal(await exchangeRefusal(attacker, victim, stolen), 'AIT_BINDING_MISMATCH');
-  });
+  await t.test(
+    "an instance's valid token over the certificate of another instance of the same agent: AIT_BINDING_MISMATCH",
+    async () => {
+      const twin = attacker.member('planner');
+      const stolen = { ...twin, ait: planner.ait, instanceId: planner.instanceId };
+      assert.equal(await exchangeRefusal(attacker, victim, stolen), 'AIT_BINDING_MISMATCH');
+    },
+  );
 
   await t.test('no token: AIT_MALFORMED', async () => {
     assert.equal(await exchangeRefusal(attacker, victim, { ...planner, ait: '' }), 'AIT_MALFORMED');

@@ -40,24 +40,33 @@ test("trust rule 1: whoever answers at a peer's address must be that peer, on co
     return code;
   };
 
-  await t.test('a valid member that is not the one we dialled: UNEXPECTED_PEER, and it never sees our token', async () => {
-    onControl = attacker.member('outsider');
-    assert.equal(await refusedCall(), 'UNEXPECTED_PEER');
-    assert.ok(fake.exchanges.length > 0);
-    for (const { received } of fake.exchanges) assert.ok(received.every(({ message }) => message === 'reject'));
-  });
+  await t.test(
+    'a valid member that is not the one we dialled: UNEXPECTED_PEER, and it never sees our token',
+    async () => {
+      onControl = attacker.member('outsider');
+      assert.equal(await refusedCall(), 'UNEXPECTED_PEER');
+      assert.ok(fake.exchanges.length > 0);
+      for (const { received } of fake.exchanges) assert.ok(received.every(({ message }) => message === 'reject'));
+    },
+  );
 
   await t.test('the authority itself at the address of an agent: UNEXPECTED_PEER', async () => {
-    onControl = attacker.forger.identity({ spiffeId: 'spiffe://acme.example/authority', measurement: planner.measurement });
+    onControl = attacker.forger.identity({
+      spiffeId: 'spiffe://acme.example/authority',
+      measurement: planner.measurement,
+    });
     assert.equal(await refusedCall(), 'UNEXPECTED_PEER');
   });
 
-  await t.test('the right peer on the control connection, a stranger on the data connection: UNEXPECTED_PEER', async () => {
-    onControl = attacker.member('researcher');
-    onData = attacker.member('outsider');
-    assert.equal(await refusedCall(), 'UNEXPECTED_PEER');
-    assert.equal(dataSide.connections, 1);
-  });
+  await t.test(
+    'the right peer on the control connection, a stranger on the data connection: UNEXPECTED_PEER',
+    async () => {
+      onControl = attacker.member('researcher');
+      onData = attacker.member('outsider');
+      assert.equal(await refusedCall(), 'UNEXPECTED_PEER');
+      assert.equal(dataSide.connections, 1);
+    },
+  );
 
   await t.test('another certificate of the right peer on the data connection: UNEXPECTED_PEER', async () => {
     onData = attacker.member('researcher');
@@ -65,8 +74,11 @@ test("trust rule 1: whoever answers at a peer's address must be that peer, on co
     assert.equal(dataSide.connections, 2);
   });
 
-  await t.test('the very same certificate: the call gets through (so that the refusals above have their stated cause)', async () => {
-    onData = onControl;
-    assert.equal(await planner.call('researcher', 'hello'), 'hello');
-  });
+  await t.test(
+    'the very same certificate: the call gets through (so that the refusals above have their stated cause)',
+    async () => {
+      onData = onControl;
+      assert.equal(await planner.call('researcher', 'hello'), 'hello');
+    },
+  );
 });

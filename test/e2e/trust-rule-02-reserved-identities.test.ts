@@ -17,7 +17,11 @@ test('trust rule 2: reserved identities and agents are never taken for one anoth
 
   for (const path of ['authority', 'inference/1', 'verifier', 'operator/ada', 'something/else', 'agent']) {
     await t.test(`spiffe://acme.example/${path} dials an agent's sidecar: UNEXPECTED_PEER`, async () => {
-      const reserved = attacker.forger.identity({ spiffeId: `spiffe://acme.example/${path}`, measurement, claims: { sub: parseSpiffeId('spiffe://acme.example/agent/planner') } });
+      const reserved = attacker.forger.identity({
+        spiffeId: `spiffe://acme.example/${path}`,
+        measurement,
+        claims: { sub: parseSpiffeId('spiffe://acme.example/agent/planner') },
+      });
       const exchange = await attacker.dial(victim.inbound, reserved);
       exchange.hello();
       await exchange.expect('hello');
@@ -38,18 +42,30 @@ test('trust rule 2: reserved identities and agents are never taken for one anoth
     return { code, log: planner.sidecar.tail(), fake };
   };
 
-  await t.test("an agent's certificate on the authority's port: the join is refused for good, the credential stays unseen", async () => {
-    const { code, log, fake } = await startAgainst(withRoot(attacker.member('researcher'), attacker.forger.rootPem));
-    assert.notEqual(code, 0);
-    assert.match(log, /UNEXPECTED_PEER/);
-    assert.equal(fake.exchanges.length, 0);
-  });
+  await t.test(
+    "an agent's certificate on the authority's port: the join is refused for good, the credential stays unseen",
+    async () => {
+      const { code, log, fake } = await startAgainst(withRoot(attacker.member('researcher'), attacker.forger.rootPem));
+      assert.notEqual(code, 0);
+      assert.match(log, /UNEXPECTED_PEER/);
+      assert.equal(fake.exchanges.length, 0);
+    },
+  );
 
   await t.test('a root other than the pinned one at first contact: refused, no trust on first use', async () => {
     const dates = { notBefore: Date.now() - 1000, notAfter: Date.now() + 3_600_000 };
-    const other = createRoot({ trustDomain: parseTrustDomain('acme.example'), commonName: 'ait-mesh acme.example', ...dates });
+    const other = createRoot({
+      trustDomain: parseTrustDomain('acme.example'),
+      commonName: 'ait-mesh acme.example',
+      ...dates,
+    });
     const impostor = new Forger({ root_certificate: other.certPem, root_key: other.keyPem });
-    const identity = impostor.identity({ spiffeId: 'spiffe://acme.example/authority', measurement, notBefore: dates.notBefore, notAfter: dates.notAfter - 1000 });
+    const identity = impostor.identity({
+      spiffeId: 'spiffe://acme.example/authority',
+      measurement,
+      notBefore: dates.notBefore,
+      notAfter: dates.notAfter - 1000,
+    });
     const { code, log } = await startAgainst(withRoot(identity, other.certPem));
     assert.notEqual(code, 0);
     assert.match(log, /its root is another one/);

@@ -17,7 +17,12 @@ const EVIL = parseTrustDomain('evil.example');
 /** Another authority, with the bundle that it publishes. */
 function anotherAuthority(): { forger: Forger; bundle: BundleDocument } {
   const now = Date.now();
-  const root = createRoot({ trustDomain: EVIL, commonName: 'evil root', notBefore: now - 100_000, notAfter: now + 86_400_000 });
+  const root = createRoot({
+    trustDomain: EVIL,
+    commonName: 'evil root',
+    notBefore: now - 100_000,
+    notAfter: now + 86_400_000,
+  });
   const forger = new Forger({ root_certificate: root.certPem, root_key: root.keyPem });
   const stateJwk = exportJwk(generateKeyPair().publicKey);
   const json = trustBundleToJson({
@@ -53,7 +58,7 @@ test('trust rule 3: of several trusted roots each vouches for its own domain onl
     assert.equal(code, 'STATE_ROLLED_BACK');
   });
 
-  await t.test("the other root mints our planner: TLS is content, TRUST_DOMAIN_NOT_ACCEPTED", async () => {
+  await t.test('the other root mints our planner: TLS is content, TRUST_DOMAIN_NOT_ACCEPTED', async () => {
     const minted = evil.identity({ spiffeId: 'spiffe://acme.example/agent/planner', measurement });
     const from = victim.sidecar.mark();
     const socket = await attacker.tls(victim.inbound, { identity: minted });
@@ -63,10 +68,13 @@ test('trust rule 3: of several trusted roots each vouches for its own domain onl
     socket.destroy();
   });
 
-  await t.test('a true member of the other domain: TRUST_DOMAIN_NOT_ACCEPTED, it is trusted but not accepted', async () => {
-    const member = evil.identity({ spiffeId: 'spiffe://evil.example/agent/planner', measurement });
-    assert.equal(await exchangeRefusal(attacker, victim, member), 'TRUST_DOMAIN_NOT_ACCEPTED');
-  });
+  await t.test(
+    'a true member of the other domain: TRUST_DOMAIN_NOT_ACCEPTED, it is trusted but not accepted',
+    async () => {
+      const member = evil.identity({ spiffeId: 'spiffe://evil.example/agent/planner', measurement });
+      assert.equal(await exchangeRefusal(attacker, victim, member), 'TRUST_DOMAIN_NOT_ACCEPTED');
+    },
+  );
 
   await t.test("the other domain's AIT key signs a token of our issuer: AIT_ISSUER_UNKNOWN", async () => {
     const planner = attacker.member('planner');

@@ -27,7 +27,9 @@ async function spend(mesh: TestMesh, agent: string): Promise<string> {
 }
 
 test('trust rule 4: a join credential lets in whom it names, as often and as long as it says', async (t) => {
-  const mesh = await startMesh(t, { agents: { planner: { calls: ['researcher'], start: false }, researcher: { start: false } } });
+  const mesh = await startMesh(t, {
+    agents: { planner: { calls: ['researcher'], start: false }, researcher: { start: false } },
+  });
   const planner = mesh.agent('planner');
 
   await t.test('a secret with one bit changed: refused for good', async () => {

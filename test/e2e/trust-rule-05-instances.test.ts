@@ -14,7 +14,10 @@ async function startBalancer(t: TestContext, backends: () => readonly string[]):
     const all = backends();
     const backend = all[turn++ % all.length] ?? '';
     const upstream = connect({ host: hostOf(backend), port: portOf(backend) });
-    for (const [socket, other] of [[client, upstream], [upstream, client]] as const) {
+    for (const [socket, other] of [
+      [client, upstream],
+      [upstream, client],
+    ] as const) {
       sockets.add(socket);
       socket.on('error', () => undefined);
       socket.once('close', () => other.destroy());
@@ -56,7 +59,10 @@ test('trust rule 5: three replicas behind a round-robin balancer, one drifts: on
     assert.equal((await connection.read(5)).toString(), 'hello');
     open.push(connection);
   }
-  assert.deepEqual(instances.map(({ app }) => app.connections), [1, 1, 1]);
+  assert.deepEqual(
+    instances.map(({ app }) => app.connections),
+    [1, 1, 1],
+  );
 
   const [drifting, ...healthy] = instances;
   const [cut, ...spared] = open;
@@ -71,7 +77,8 @@ test('trust rule 5: three replicas behind a round-robin balancer, one drifts: on
   assert.ok(['SYSTEM_PROMPT_DRIFT', 'PEER_ENDED'].includes(String(verdict['code'])), String(verdict['code']));
 
   // The next calls of the one that was cut end up at a replica in good order.
-  for (let call = 0; call < 3; call += 1) assert.equal(await mesh.agent('caller-0').call('researcher', 'again'), 'again');
+  for (let call = 0; call < 3; call += 1)
+    assert.equal(await mesh.agent('caller-0').call('researcher', 'again'), 'again');
   assert.equal(drifting.app.connections, 1);
   assert.ok(healthy.some(({ app }) => app.connections > 1));
   for (const connection of spared) connection.socket.destroy();
@@ -79,10 +86,16 @@ test('trust rule 5: three replicas behind a round-robin balancer, one drifts: on
 
 test('trust rule 5: two agents that call each other have two sessions, and one may end without the other', async (t) => {
   const mesh = await startMesh(t, {
-    agents: { planner: { calls: ['researcher'], app: true }, researcher: { calls: ['planner'], config: { timing: { idle_after: '1s', drain: '0s' } } } },
+    agents: {
+      planner: { calls: ['researcher'], app: true },
+      researcher: { calls: ['planner'], config: { timing: { idle_after: '1s', drain: '0s' } } },
+    },
   });
   const [planner, researcher] = [mesh.agent('planner'), mesh.agent('researcher')];
-  assert.deepEqual(await Promise.all([planner.call('researcher', 'one'), researcher.call('planner', 'two')]), ['one', 'two']);
+  assert.deepEqual(await Promise.all([planner.call('researcher', 'one'), researcher.call('planner', 'two')]), [
+    'one',
+    'two',
+  ]);
   const sessions = await planner.sessions();
   assert.deepEqual(sessions.map(({ role }) => role).toSorted(), ['acceptor', 'dialler']);
   assert.equal(new Set(sessions.map(({ id }) => id)).size, 2);
@@ -90,7 +103,10 @@ test('trust rule 5: two agents that call each other have two sessions, and one m
   // The researcher lets its own session idle out; the planner's goes on.
   await researcher.waitForVerdict({ code: 'IDLE' });
   await planner.waitForVerdict({ code: 'PEER_ENDED' });
-  assert.deepEqual((await planner.sessions()).map(({ role }) => role), ['dialler']);
+  assert.deepEqual(
+    (await planner.sessions()).map(({ role }) => role),
+    ['dialler'],
+  );
   assert.equal(await planner.call('researcher', 'three'), 'three');
   // And is dialled again when it is needed.
   assert.equal(await researcher.call('planner', 'four'), 'four');

@@ -17,7 +17,10 @@ test('trust rule 6: TLS 1.3 without resumption, before and after a certificate r
 
   const check = async () => {
     const before = victim.sidecar.mark();
-    await assert.rejects(attacker.tls(victim.inbound, { identity, minVersion: 'TLSv1.2', maxVersion: 'TLSv1.2' }), /protocol|alert|version/i);
+    await assert.rejects(
+      attacker.tls(victim.inbound, { identity, minVersion: 'TLSv1.2', maxVersion: 'TLSv1.2' }),
+      /protocol|alert|version/i,
+    );
     assert.equal((await victim.waitFor('peer_refused', () => true, { from: before }))['code'], 'TLS_HANDSHAKE_FAILED');
 
     const sessions: Buffer[] = [];
@@ -59,5 +62,8 @@ test('trust rule 6: a sidecar never resumes towards a peer that offers tickets',
   });
   // Three dials for one call: the peer ended each.
   await assert.rejects(caller.call('researcher'));
-  assert.deepEqual(seen, Array(3).fill(['TLSv1.3', false]));
+  assert.deepEqual(
+    seen,
+    [1, 2, 3].map(() => ['TLSv1.3', false]),
+  );
 });

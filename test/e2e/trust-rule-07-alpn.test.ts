@@ -13,7 +13,7 @@ test('trust rule 7: a socket that negotiated no protocol of ours is destroyed, a
   const identity = attacker.member('planner');
 
   await t.test('none offered: the handshake succeeds and the socket is destroyed: ALPN_MISMATCH', async () => {
-    const socket = await attacker.tls(victim.inbound, { identity, ALPNProtocols: undefined as never });
+    const socket = await attacker.tls(victim.inbound, { identity, ALPNProtocols: [] });
     assert.equal(socket.alpnProtocol, false);
     await new Promise((resolve) => socket.once('close', resolve));
     assert.equal((await victim.waitFor('peer_refused'))['code'], 'ALPN_MISMATCH');
@@ -29,7 +29,10 @@ test('trust rule 7: a socket that negotiated no protocol of ours is destroyed, a
 
   await t.test('a peer that negotiates nothing when it is dialled: ALPN_MISMATCH', async () => {
     const researcher = attacker.member('researcher');
-    const fake = await new HostileAcceptor({ identity: () => researcher, tls: { ALPNProtocols: undefined as never } }).start(t);
+    const fake = await new HostileAcceptor({
+      identity: () => researcher,
+      tls: { ALPNProtocols: [] },
+    }).start(t);
     const files = await mesh.register('caller', { calls: ['researcher'] });
     const spec = { calls: ['researcher'], addresses: { researcher: fake.address } };
     const caller = await mesh.addInstance('caller', { agent: 'caller', files, spec });
@@ -37,15 +40,23 @@ test('trust rule 7: a socket that negotiated no protocol of ours is destroyed, a
     assert.equal((await caller.waitForVerdict())['code'], 'ALPN_MISMATCH');
   });
 
-  await t.test('there is one service on the control channel: another path, or a second stream, gets nowhere', async () => {
-    const socket = await attacker.tls(victim.inbound, { identity });
-    const session = attacker.http2(socket);
-    const request = session.request({ ':method': 'POST', ':path': '/ait.v1.StateService/Watch', 'content-type': 'application/grpc', te: 'trailers' });
-    request.on('error', () => undefined);
-    const [headers] = (await once(request, 'response')) as [Record<string, string>];
-    assert.equal(headers['grpc-status'], '12', 'UNIMPLEMENTED');
-    socket.destroy();
-  });
+  await t.test(
+    'there is one service on the control channel: another path, or a second stream, gets nowhere',
+    async () => {
+      const socket = await attacker.tls(victim.inbound, { identity });
+      const session = attacker.http2(socket);
+      const request = session.request({
+        ':method': 'POST',
+        ':path': '/ait.v1.StateService/Watch',
+        'content-type': 'application/grpc',
+        te: 'trailers',
+      });
+      request.on('error', () => undefined);
+      const [headers] = (await once(request, 'response')) as [Record<string, string>];
+      assert.equal(headers['grpc-status'], '12', 'UNIMPLEMENTED');
+      socket.destroy();
+    },
+  );
 
   assertAppUntouched(victim);
 });

@@ -52,7 +52,10 @@ test('trust rule 10: whoever has proven nothing gets little time, little room an
   });
 
   await t.test('TLS and then silence, on either protocol: EXCHANGE_TIMEOUT, DATA_PREFACE_INVALID', async () => {
-    for (const [alpn, code] of [['h2', 'EXCHANGE_TIMEOUT'], ['ait-data/1', 'DATA_PREFACE_INVALID']] as const) {
+    for (const [alpn, code] of [
+      ['h2', 'EXCHANGE_TIMEOUT'],
+      ['ait-data/1', 'DATA_PREFACE_INVALID'],
+    ] as const) {
       const refusal = nextRefusal();
       const socket = await attacker.tls(victim.inbound, { identity: planner, ALPNProtocols: [alpn] });
       await closed(socket);
@@ -76,37 +79,53 @@ test('trust rule 10: whoever has proven nothing gets little time, little room an
     await Promise.all(sockets.map(closed));
   });
 
-  await t.test('more silent sockets from one address than allowed: TOO_MANY_UNAUTHENTICATED, and room again afterwards', async () => {
-    const refusal = nextRefusal();
-    const sockets = [1, 2, 3, 4, 5, 6].map(() => rawConnection(t, victim.inbound));
-    assert.equal((await refusal)['code'], 'TOO_MANY_UNAUTHENTICATED');
-    await Promise.all(sockets.map(closed));
-    const exchange = await attacker.admitted(victim.inbound, planner);
-    exchange.destroy();
-    await verdictOn(victim, exchange);
-  });
+  await t.test(
+    'more silent sockets from one address than allowed: TOO_MANY_UNAUTHENTICATED, and room again afterwards',
+    async () => {
+      const refusal = nextRefusal();
+      const sockets = [1, 2, 3, 4, 5, 6].map(() => rawConnection(t, victim.inbound));
+      assert.equal((await refusal)['code'], 'TOO_MANY_UNAUTHENTICATED');
+      await Promise.all(sockets.map(closed));
+      const exchange = await attacker.admitted(victim.inbound, planner);
+      exchange.destroy();
+      await verdictOn(victim, exchange);
+    },
+  );
 
-  const misbehaviour: Record<string, [does: (exchange: Awaited<ReturnType<Attacker['dial']>>) => void, code: string]> = {
-    'a first message other than Hello': [(exchange) => exchange.accept(), 'PROTOCOL_ERROR'],
-    'an empty message': [(exchange) => exchange.sendRaw(grpcFrame(Buffer.alloc(0))), 'PROTOCOL_ERROR'],
-    'no version in common': [(exchange) => exchange.hello({ versions: [2, 3] }), 'PROTOCOL_VERSION_UNSUPPORTED'],
-    'no version': [(exchange) => exchange.hello({ versions: [] }), 'PROTOCOL_VERSION_UNSUPPORTED'],
-    'a short nonce': [(exchange) => exchange.hello({ nonce: Buffer.alloc(31) }), 'PROTOCOL_ERROR'],
-    'no nonce': [(exchange) => exchange.hello({ nonce: Buffer.alloc(0) }), 'PROTOCOL_ERROR'],
-    'bytes that are no message': [(exchange) => exchange.sendRaw(grpcFrame(Buffer.from('ffffffffff', 'hex'))), 'PEER_LOST'],
-    'a compressed frame': [(exchange) => exchange.sendRaw(grpcFrame(Buffer.alloc(10), { compressed: 1 })), 'PROTOCOL_ERROR'],
-    'a length of 4 GiB': [(exchange) => exchange.sendRaw(grpcFrame(Buffer.alloc(10), { length: 0xffffffff })), 'PEER_LOST'],
-    'a message over 64 KiB': [(exchange) => exchange.hello({ correlationId: 'x'.repeat(64 * 1024) }), 'PEER_LOST'],
-    'a Hello and the end': [(exchange) => (exchange.hello(), exchange.stream.end()), 'PEER_LOST'],
-    'everything before it is asked': [
-      (exchange) => Array.from({ length: 40 }, () => exchange.hello()),
-      'PROTOCOL_ERROR',
-    ],
-    'a Goodbye in the middle': [
-      (exchange) => (exchange.hello(), exchange.send({ goodbye: { reason: 'WIRE_REASON_DRAINING', correlationId: 'x' } })),
-      'PEER_REFUSED',
-    ],
-  };
+  const misbehaviour: Record<string, [does: (exchange: Awaited<ReturnType<Attacker['dial']>>) => void, code: string]> =
+    {
+      'a first message other than Hello': [(exchange) => exchange.accept(), 'PROTOCOL_ERROR'],
+      'an empty message': [(exchange) => exchange.sendRaw(grpcFrame(Buffer.alloc(0))), 'PROTOCOL_ERROR'],
+      'no version in common': [(exchange) => exchange.hello({ versions: [2, 3] }), 'PROTOCOL_VERSION_UNSUPPORTED'],
+      'no version': [(exchange) => exchange.hello({ versions: [] }), 'PROTOCOL_VERSION_UNSUPPORTED'],
+      'a short nonce': [(exchange) => exchange.hello({ nonce: Buffer.alloc(31) }), 'PROTOCOL_ERROR'],
+      'no nonce': [(exchange) => exchange.hello({ nonce: Buffer.alloc(0) }), 'PROTOCOL_ERROR'],
+      'bytes that are no message': [
+        (exchange) => exchange.sendRaw(grpcFrame(Buffer.from('ffffffffff', 'hex'))),
+        'PEER_LOST',
+      ],
+      'a compressed frame': [
+        (exchange) => exchange.sendRaw(grpcFrame(Buffer.alloc(10), { compressed: 1 })),
+        'PROTOCOL_ERROR',
+      ],
+      'a length of 4 GiB': [
+        (exchange) => exchange.sendRaw(grpcFrame(Buffer.alloc(10), { length: 0xffffffff })),
+        'PEER_LOST',
+      ],
+      'a message over 64 KiB': [(exchange) => exchange.hello({ correlationId: 'x'.repeat(64 * 1024) }), 'PEER_LOST'],
+      'a Hello and the end': [(exchange) => (exchange.hello(), exchange.stream.end()), 'PEER_LOST'],
+      'everything before it is asked': [
+        (exchange) => Array.from({ length: 40 }, () => exchange.hello()),
+        'PROTOCOL_ERROR',
+      ],
+      'a Goodbye in the middle': [
+        (exchange) => (
+          exchange.hello(),
+          exchange.send({ goodbye: { reason: 'WIRE_REASON_DRAINING', correlationId: 'x' } })
+        ),
+        'PEER_REFUSED',
+      ],
+    };
   for (const [name, [does, code]] of Object.entries(misbehaviour)) {
     await t.test(`${name}: ${code}`, async () => {
       const refusal = nextRefusal();
@@ -146,5 +165,8 @@ test('trust rule 10: whoever has proven nothing gets little time, little room an
   });
 
   assertAppUntouched(victim);
-  assert.deepEqual((await victim.sessions()).filter(({ state }) => state === 'live'), []);
+  assert.deepEqual(
+    (await victim.sessions()).filter(({ state }) => state === 'live'),
+    [],
+  );
 });

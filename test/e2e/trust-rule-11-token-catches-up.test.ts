@@ -11,7 +11,11 @@ test('trust rule 11: a token that does not follow a changed measurement within 1
   await next.writePrompt('You are planner, version 2.\n');
   const marks = [planner.sidecar.mark(), researcher.sidecar.mark()];
   await mesh.approve('planner', { id: 'planner-2', files: next });
-  await Promise.all([planner, researcher].map((agent, index) => agent.waitFor('state_applied', () => true, { from: marks[index] ?? 0 })));
+  await Promise.all(
+    [planner, researcher].map((agent, index) =>
+      agent.waitFor('state_applied', () => true, { from: marks[index] ?? 0 }),
+    ),
+  );
 
   // One peer whose token stays behind, though its measurement is approved as well.
   const attacker = await Attacker.of(t, mesh);

@@ -6,11 +6,20 @@ import { HostileAcceptor, acceptHonestly } from '../support/hostile-acceptor.ts'
 import type { Identity } from '../support/forgery.ts';
 import { startMesh } from '../support/mesh.ts';
 
-const TIMING = { heartbeat: '200ms', lost_after: '1s', exchange_timeout: '500ms', handshake_timeout: '300ms', drain: '0s' };
+const TIMING = {
+  heartbeat: '200ms',
+  lost_after: '1s',
+  exchange_timeout: '500ms',
+  handshake_timeout: '300ms',
+  drain: '0s',
+};
 
 test('trust rule 13: silence is PEER_LOST and never drift, proofs keep a session alive', async (t) => {
   const mesh = await startMesh(t, {
-    agents: { planner: { calls: ['researcher'], config: { timing: TIMING } }, researcher: { config: { timing: TIMING } } },
+    agents: {
+      planner: { calls: ['researcher'], config: { timing: TIMING } },
+      researcher: { config: { timing: TIMING } },
+    },
   });
   const [planner, researcher] = [mesh.agent('planner'), mesh.agent('researcher')];
   const attacker = await Attacker.of(t, mesh);
@@ -44,7 +53,7 @@ test('trust rule 13: silence is PEER_LOST and never drift, proofs keep a session
     assert.equal(await planner.call('researcher', 'again'), 'again');
   });
 
-  await t.test('our own stop is nobody else\'s silence: sessions outlive it', async () => {
+  await t.test("our own stop is nobody else's silence: sessions outlive it", async () => {
     const exchange = await attacker.admitted(researcher.inbound, attacker.member('planner'));
     const beats = setInterval(() => exchange.heartbeat(), 600);
     researcher.sidecar.signal('SIGSTOP');
@@ -62,11 +71,12 @@ test('trust rule 13: silence is PEER_LOST and never drift, proofs keep a session
 });
 
 test('trust rule 13: a peer that refuses is left alone for a while, one that does not answer in time is given up', async (t) => {
-  let identity: Identity | undefined;
+  const members: Identity[] = [];
   const fake = await new HostileAcceptor({
     identity: () => {
-      if (identity === undefined) throw new Error('not yet');
-      return identity;
+      const [member] = members;
+      assert.ok(member);
+      return member;
     },
   }).start(t);
   const mesh = await startMesh(t, {
@@ -77,7 +87,7 @@ test('trust rule 13: a peer that refuses is left alone for a while, one that doe
   });
   const planner = mesh.agent('planner');
   const attacker = await Attacker.of(t, mesh);
-  identity = attacker.member('researcher');
+  members.push(attacker.member('researcher'));
   const refused = async () => {
     const from = planner.sidecar.mark();
     await assert.rejects(planner.call('researcher', 'secret'));
@@ -106,9 +116,24 @@ test('trust rule 13: a peer that refuses is left alone for a while, one that doe
     ],
     'hangs up': [{ onExchange: (exchange) => exchange.destroy() }, 'PEER_LOST'],
     'talks out of turn': [{ onExchange: (exchange) => exchange.accept() }, 'PROTOCOL_ERROR'],
-    'chooses a version that was not offered': [{ onExchange: (exchange) => exchange.hello({ versions: [2] }) }, 'PROTOCOL_VERSION_UNSUPPORTED'],
-    'speaks garbage': [{ onExchange: (exchange) => exchange.sendRaw(Buffer.from('ff'.repeat(64), 'hex')) }, 'PEER_LOST'],
-    "shows another's token": [{ onExchange: (exchange) => exchange.expect('hello').then(() => exchange.hello({ ait: attacker.member('planner').ait })).then(() => exchange.prove()) }, 'AIT_SUBJECT_MISMATCH'],
+    'chooses a version that was not offered': [
+      { onExchange: (exchange) => exchange.hello({ versions: [2] }) },
+      'PROTOCOL_VERSION_UNSUPPORTED',
+    ],
+    'speaks garbage': [
+      { onExchange: (exchange) => exchange.sendRaw(Buffer.from('ff'.repeat(64), 'hex')) },
+      'PEER_LOST',
+    ],
+    "shows another's token": [
+      {
+        onExchange: (exchange) =>
+          exchange
+            .expect('hello')
+            .then(() => exchange.hello({ ait: attacker.member('planner').ait }))
+            .then(() => exchange.prove()),
+      },
+      'AIT_SUBJECT_MISMATCH',
+    ],
     'replays our own proof': [
       {
         onExchange: async (exchange) => {
@@ -119,17 +144,23 @@ test('trust rule 13: a peer that refuses is left alone for a while, one that doe
       },
       'PROOF_INVALID',
     ],
-    'accepts, and drops every data connection': [{ onExchange: acceptHonestly, onData: (socket) => socket.destroy() }, 'DATA_PREFACE_INVALID'],
+    'accepts, and drops every data connection': [
+      { onExchange: acceptHonestly, onData: (socket) => socket.destroy() },
+      'DATA_PREFACE_INVALID',
+    ],
   };
 
-  await t.test('after a refusal no further dial for a while: the next call fails at once, with the same reason', async () => {
-    fake.script = { identity: fake.script.identity, ...scripts['says Reject']?.[0] };
-    assert.equal(await refused(), 'PEER_REFUSED');
-    const dials = fake.connections;
-    for (let call = 0; call < 5; call += 1) assert.equal(await refused(), 'PEER_REFUSED');
-    assert.equal(fake.connections, dials);
-    await mesh.nudge(planner);
-  });
+  await t.test(
+    'after a refusal no further dial for a while: the next call fails at once, with the same reason',
+    async () => {
+      fake.script = { identity: fake.script.identity, ...scripts['says Reject']?.[0] };
+      assert.equal(await refused(), 'PEER_REFUSED');
+      const dials = fake.connections;
+      for (let call = 0; call < 5; call += 1) assert.equal(await refused(), 'PEER_REFUSED');
+      assert.equal(fake.connections, dials);
+      await mesh.nudge(planner);
+    },
+  );
 
   for (const [name, [script, code]] of Object.entries(scripts)) {
     await t.test(`a peer that ${name}: ${code}`, async () => {
@@ -138,5 +169,4 @@ test('trust rule 13: a peer that refuses is left alone for a while, one that doe
       await mesh.nudge(planner);
     });
   }
-
 });

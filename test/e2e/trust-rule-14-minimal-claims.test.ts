@@ -14,7 +14,18 @@ test('trust rule 14: a token has one audience and no more about people than an o
   for (const token of [joined.ait, ait]) {
     const claims = decodeJwt(token);
     assert.deepEqual(claims.aud, ['acme.example']);
-    assert.deepEqual(Object.keys(claims).toSorted(), ['agent', 'aud', 'cnf', 'eat_profile', 'exp', 'iat', 'iss', 'jti', 'nbf', 'sub']);
+    assert.deepEqual(Object.keys(claims).toSorted(), [
+      'agent',
+      'aud',
+      'cnf',
+      'eat_profile',
+      'exp',
+      'iat',
+      'iss',
+      'jti',
+      'nbf',
+      'sub',
+    ]);
     assert.deepEqual((claims['agent'] as { sponsor: unknown }).sponsor, { format: 'opaque', id: 'u-1' });
     assert.deepEqual(Object.keys(decodeProtectedHeader(token)).toSorted(), ['alg', 'kid', 'typ']);
     assert.ok(!JSON.stringify(claims).includes('Lovelace') && !JSON.stringify(claims).includes('ada@'));

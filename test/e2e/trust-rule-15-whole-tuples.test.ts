@@ -21,17 +21,25 @@ test("trust rule 15: a baseline counts as a whole: v1's prompt with v2's tools, 
   const own = await planner.waitFor('peer_refused', ({ subject }) => subject === 'self', { from });
   // From version 1 two tools differ (one went, one came), from version 2 one prompt: that is the one that shares most.
   assert.deepEqual([own['code'], own['nearestBaseline']], ['SYSTEM_PROMPT_DRIFT', 'planner-2']);
-  assert.deepEqual((own['differences'] as { dimension: string }[]).map(({ dimension }) => dimension), ['system_prompt']);
+  assert.deepEqual(
+    (own['differences'] as { dimension: string }[]).map(({ dimension }) => dimension),
+    ['system_prompt'],
+  );
   await assert.rejects(planner.call('researcher'));
 
   await files.writePrompt('You are planner, version 2.\n');
   await planner.waitFor('standing_in_order', () => true, { from });
   assert.equal(await planner.call('researcher', 'v2'), 'v2');
-  assert.deepEqual((await researcher.decisions()).filter(({ outcome }) => outcome === 'denied'), []);
+  assert.deepEqual(
+    (await researcher.decisions()).filter(({ outcome }) => outcome === 'denied'),
+    [],
+  );
 });
 
 test('trust rule 15: an agent with no approved baseline is admitted nowhere: BASELINE_MISSING', async (t) => {
-  const mesh = await startMesh(t, { agents: { planner: { start: false, calls: ['researcher'], approve: false }, researcher: {} } });
+  const mesh = await startMesh(t, {
+    agents: { planner: { start: false, calls: ['researcher'], approve: false }, researcher: {} },
+  });
   const planner = mesh.agent('planner');
   await planner.start({ awaitReady: false });
   const own = await planner.waitFor('peer_refused', ({ subject }) => subject === 'self');

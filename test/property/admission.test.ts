@@ -5,10 +5,22 @@ import { parseSpiffeId, type SpiffeId, type TrustDomain } from '../../src/domain
 import type { Measurement } from '../../src/domain/measurement.ts';
 import { REJECTIONS, REJECTION_CODES, type RejectionCode } from '../../src/domain/rejection.ts';
 import { MEASUREMENT } from '../unit/crypto/fixture.ts';
-import { admissibleWorld, admitIn, baseline, NOW, outcomeOf, PEER, reconsiderIn, type World } from '../support/admission-world.ts';
+import {
+  admissibleWorld,
+  admitIn,
+  baseline,
+  NOW,
+  outcomeOf,
+  PEER,
+  reconsiderIn,
+  type World,
+} from '../support/admission-world.ts';
 
 const OTHER = parseSpiffeId('spiffe://acme.example/agent/other');
-const drifted: Measurement = { ...MEASUREMENT, tools: { canonicalization: 'ait-json-1', tools: {}, assurance: 'in_use' } };
+const drifted: Measurement = {
+  ...MEASUREMENT,
+  tools: { canonicalization: 'ait-json-1', tools: {}, assurance: 'in_use' },
+};
 
 /** One way for each check to fail, in the documented order. What a later one breaks an earlier one must not see. */
 const FAULTS: readonly (readonly [code: RejectionCode, break_: (world: World) => void])[] = [
@@ -30,11 +42,15 @@ const FAULTS: readonly (readonly [code: RejectionCode, break_: (world: World) =>
   ['AGENT_UNKNOWN', (world) => (world.agent = undefined)],
   ['AGENT_NOT_ACTIVE', (world) => world.agent && (world.agent.lifecycle = 'suspended')],
   ['BASELINE_MISSING', (world) => (world.baselines = [])],
-  ['SYSTEM_PROMPT_DRIFT', (world) => world.baselines.forEach((each) => (each.digests = { ...each.digests, system_prompt: null }))],
+  [
+    'SYSTEM_PROMPT_DRIFT',
+    (world) => world.baselines.forEach((each) => (each.digests = { ...each.digests, system_prompt: null })),
+  ],
   ['TOOLS_DRIFT', (world) => world.baselines.forEach((each) => (each.digests = { ...each.digests, tools: null }))],
   [
     'ASSURANCE_TOO_LOW',
-    (world) => world.baselines.forEach((each) => (each.minimumAssurance = { ...each.minimumAssurance, model: 'attested' })),
+    (world) =>
+      world.baselines.forEach((each) => (each.minimumAssurance = { ...each.minimumAssurance, model: 'attested' })),
   ],
   ['GRANT_MISSING', (world) => (world.grants = [])],
 ];
@@ -71,8 +87,13 @@ test('the order of the checks is the order of the table of rejections', () => {
   const admission = REJECTION_CODES.filter((code) => REJECTIONS[code].phase === 'admission');
   const places = FAULTS.map(([code]) => admission.indexOf(code)).filter((place) => place >= 0);
   // The issuer speaks twice: of a key nobody knows, and of a domain that is not the subject's.
-  const once = places.filter((place, index) => admission[place] !== 'AIT_ISSUER_UNKNOWN' && places.indexOf(place) === index);
-  assert.deepEqual(once, once.toSorted((a, b) => a - b));
+  const once = places.filter(
+    (place, index) => admission[place] !== 'AIT_ISSUER_UNKNOWN' && places.indexOf(place) === index,
+  );
+  assert.deepEqual(
+    once,
+    once.toSorted((a, b) => a - b),
+  );
 });
 
 /** Every text on which admission depends, by where it stands. */
@@ -84,9 +105,18 @@ const FIELDS: Record<string, [read: (world: World) => string, write: (world: Wor
   'token.sub': [(w) => w.claims.sub, (w, text) => (w.claims.sub = text as SpiffeId)],
   'token.aud': [(w) => w.claims.aud[0] ?? '', (w, text) => (w.claims.aud = [text as TrustDomain])],
   'token.cnf': [(w) => w.claims.cnf['x5t#S256'], (w, text) => (w.claims.cnf = { ...w.claims.cnf, 'x5t#S256': text })],
-  'token.agent.instance': [(w) => w.claims.agent.instance, (w, text) => (w.claims.agent = { ...w.claims.agent, instance: text })],
-  'grant.from': [(w) => w.grants[0]?.from ?? '', (w, text) => (w.grants = w.grants.map((grant) => ({ ...grant, from: text as SpiffeId })))],
-  'grant.to': [(w) => w.grants[0]?.to ?? '', (w, text) => (w.grants = w.grants.map((grant) => ({ ...grant, to: text as SpiffeId })))],
+  'token.agent.instance': [
+    (w) => w.claims.agent.instance,
+    (w, text) => (w.claims.agent = { ...w.claims.agent, instance: text }),
+  ],
+  'grant.from': [
+    (w) => w.grants[0]?.from ?? '',
+    (w, text) => (w.grants = w.grants.map((grant) => ({ ...grant, from: text as SpiffeId }))),
+  ],
+  'grant.to': [
+    (w) => w.grants[0]?.to ?? '',
+    (w, text) => (w.grants = w.grants.map((grant) => ({ ...grant, to: text as SpiffeId }))),
+  ],
 };
 
 function flipBit(text: string, bit: number): string {
@@ -153,7 +183,14 @@ test('an empty state admits nobody, whatever the candidate brings', async () => 
   await fc.assert(
     fc.asyncProperty(fc.constantFrom('dialled', 'accepted', 'self'), fc.boolean(), async (relation, missing) => {
       const world = admissibleWorld();
-      Object.assign(world, { relation, expected: PEER, stateMissing: missing, agent: undefined, baselines: [], grants: [] });
+      Object.assign(world, {
+        relation,
+        expected: PEER,
+        stateMissing: missing,
+        agent: undefined,
+        baselines: [],
+        grants: [],
+      });
       assert.equal(outcomeOf(await admitIn(world)), missing ? 'STATE_MISSING' : 'AGENT_UNKNOWN');
     }),
   );
@@ -161,7 +198,14 @@ test('an empty state admits nobody, whatever the candidate brings', async () => 
 
 /** What may come to be wrong with a session that is open; identity on its connection cannot change. */
 const LIVE = FAULTS.flatMap(([code], index) =>
-  ['UNEXPECTED_PEER', 'TRUST_DOMAIN_NOT_ACCEPTED', 'AIT_MALFORMED', 'AIT_ISSUER_UNKNOWN', 'PROOF_INVALID', 'PROOF_MEASUREMENT_MISMATCH'].includes(code)
+  [
+    'UNEXPECTED_PEER',
+    'TRUST_DOMAIN_NOT_ACCEPTED',
+    'AIT_MALFORMED',
+    'AIT_ISSUER_UNKNOWN',
+    'PROOF_INVALID',
+    'PROOF_MEASUREMENT_MISMATCH',
+  ].includes(code)
     ? []
     : [index],
 ).filter((index) => index !== FAULTS.findIndex(([code]) => code === 'AIT_SUBJECT_MISMATCH') + 2);

@@ -1,7 +1,10 @@
 import { request } from 'node:http';
 
 /** What an HTTP server on a unix socket or at `host:port` answers to a GET. */
-export function httpGet(where: { readonly socketPath: string } | { readonly address: string }, path: string): Promise<string> {
+export function httpGet(
+  where: { readonly socketPath: string } | { readonly address: string },
+  path: string,
+): Promise<string> {
   const target = 'address' in where ? { host: hostOf(where.address), port: portOf(where.address) } : where;
   return new Promise((resolve, reject) => {
     const call = request({ ...target, path, timeout: 5_000, agent: false }, (response) => {

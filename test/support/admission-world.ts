@@ -73,8 +73,21 @@ export function admissibleWorld(): World {
 }
 
 export function baseline(id: string, more: Partial<Baseline> = {}): Mutable<Baseline> {
-  const minimumAssurance = { system_prompt: 'declared', knowledge_base: 'declared', model: 'declared', tools: 'declared' } as const;
-  return { id, agent: PEER, state: 'approved', approvedAt: NOW - 1000, minimumAssurance, digests: MEASUREMENT, ...more };
+  const minimumAssurance = {
+    system_prompt: 'declared',
+    knowledge_base: 'declared',
+    model: 'declared',
+    tools: 'declared',
+  } as const;
+  return {
+    id,
+    agent: PEER,
+    state: 'approved',
+    approvedAt: NOW - 1000,
+    minimumAssurance,
+    digests: MEASUREMENT,
+    ...more,
+  };
 }
 
 export function tokenOf({ claims, tokenMeasurement }: World): VerifiedToken {

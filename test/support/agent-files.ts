@@ -53,7 +53,10 @@ export class AgentFiles {
   async writeKnowledge(text: string): Promise<void> {
     const sha256 = createHash('sha256').update(text).digest('hex');
     await writeFile(join(this.folder, 'knowledge/notes.md'), text);
-    await writeFile(this.manifest, JSON.stringify({ version: '1', entries: [{ name: 'notes', path: 'notes.md', sha256 }] }));
+    await writeFile(
+      this.manifest,
+      JSON.stringify({ version: '1', entries: [{ name: 'notes', path: 'notes.md', sha256 }] }),
+    );
   }
 
   async writeModel(version: string): Promise<void> {
@@ -61,7 +64,10 @@ export class AgentFiles {
   }
 
   async writeTools(name: string): Promise<void> {
-    await writeFile(this.tools, JSON.stringify([{ type: 'function', function: { name, parameters: { type: 'object' } } }]));
+    await writeFile(
+      this.tools,
+      JSON.stringify([{ type: 'function', function: { name, parameters: { type: 'object' } } }]),
+    );
   }
 
   /** As a sidecar would, but without one. */

@@ -46,7 +46,10 @@ export class Attacker {
   }
 
   /** A TLS connection with whatever certificate, whatever ALPN. @throws Error when the handshake fails at our end */
-  async tls(address: string, { identity, ...more }: { readonly identity?: Identity | undefined } & ConnectionOptions): Promise<TLSSocket> {
+  async tls(
+    address: string,
+    { identity, ...more }: { readonly identity?: Identity | undefined } & ConnectionOptions,
+  ): Promise<TLSSocket> {
     const socket = tlsConnect({
       host: hostOf(address),
       port: portOf(address),
@@ -73,10 +76,21 @@ export class Attacker {
   }
 
   /** Opens an Exchange stream; nothing is said on it yet. */
-  async dial(address: string, identity: Identity, options: { readonly correlationId?: string } = {}): Promise<HostileExchange> {
+  async dial(
+    address: string,
+    identity: Identity,
+    options: { readonly correlationId?: string } = {},
+  ): Promise<HostileExchange> {
     const socket = await this.tls(address, { identity });
     const peerDer = socket.getPeerX509Certificate()?.raw ?? Buffer.alloc(0);
-    return new HostileExchange({ role: 'dialler', identity, stream: openExchangeStream(this.http2(socket)), socket, peerDer, ...options });
+    return new HostileExchange({
+      role: 'dialler',
+      identity,
+      stream: openExchangeStream(this.http2(socket)),
+      socket,
+      peerDer,
+      ...options,
+    });
   }
 
   /** The whole exchange as an honest dialler would do it, up to the acceptor's Accept. */
@@ -102,7 +116,11 @@ export function openExchangeStream(session: ClientHttp2Session) {
 }
 
 /** Joins like a sidecar, with a real credential, and gets a real token for any measurement it likes. */
-export async function joinAs(mesh: TestMesh, agent: string, measurement: Measurement): Promise<Identity & { readonly membership: Membership }> {
+export async function joinAs(
+  mesh: TestMesh,
+  agent: string,
+  measurement: Measurement,
+): Promise<Identity & { readonly membership: Membership }> {
   const membership = await joinMesh({
     credential: parseJoinCredential(await mesh.authority.credential(agent)),
     address: mesh.authority.address,
@@ -136,4 +154,3 @@ export function authorityChannel(mesh: TestMesh, membership: Membership): Author
     now: () => Date.now(),
   });
 }
-

@@ -39,10 +39,14 @@ export class LoggedProcess {
 
   constructor(name: string, args: readonly string[], env: NodeJS.ProcessEnv = {}) {
     this.name = name;
-    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { PATH: process.env['PATH'], ...env } });
+    const child = spawn(process.execPath, args, {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { PATH: process.env['PATH'], ...env },
+    });
     this.#child = child;
     running.add(child);
-    for (const stream of [child.stdout, child.stderr]) createInterface({ input: stream }).on('line', (line) => this.#read(line));
+    for (const stream of [child.stdout, child.stderr])
+      createInterface({ input: stream }).on('line', (line) => this.#read(line));
     this.exited = new Promise((resolve) => {
       child.once('error', () => resolve(null));
       child.once('close', (code) => resolve(code));
@@ -68,7 +72,11 @@ export class LoggedProcess {
   }
 
   /** The first line of this event that satisfies the predicate, at once or as soon as it is written. */
-  async waitFor(event: string | readonly string[], matches: (line: LogLine) => boolean = () => true, options: WaitOptions = {}): Promise<LogLine> {
+  async waitFor(
+    event: string | readonly string[],
+    matches: (line: LogLine) => boolean = () => true,
+    options: WaitOptions = {},
+  ): Promise<LogLine> {
     const { deadlineMs = DEADLINE_MS, from = 0 } = options;
     let seen = from;
     const events = typeof event === 'string' ? [event] : event;
@@ -88,10 +96,13 @@ export class LoggedProcess {
       const check = () => {
         const line = look();
         if (line !== undefined) settle(() => resolve(line));
-        else if (this.#ended) settle(() => reject(new Error(`${this.name} ended before ${events.join(', ')}\n${this.tail()}`)));
+        else if (this.#ended)
+          settle(() => reject(new Error(`${this.name} ended before ${events.join(', ')}\n${this.tail()}`)));
       };
       const timer = setTimeout(() => {
-        settle(() => reject(new Error(`no such ${events.join(', ')} of ${this.name} within ${deadlineMs} ms\n${this.tail()}`)));
+        settle(() =>
+          reject(new Error(`no such ${events.join(', ')} of ${this.name} within ${deadlineMs} ms\n${this.tail()}`)),
+        );
       }, deadlineMs);
       this.#watchers.add(check);
       check();
@@ -135,6 +146,6 @@ export class LoggedProcess {
   }
 
   #wake(): void {
-    for (const check of [...this.#watchers]) check();
+    for (const check of this.#watchers) check();
   }
 }

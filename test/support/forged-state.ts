@@ -4,7 +4,12 @@ import { exportJwk, jwkThumbprint, privateKeyFromPem } from '../../src/crypto/ke
 import { signObject } from '../../src/crypto/signed-object.ts';
 import type { StateHead, StateObject } from '../../src/domain/mesh-state.ts';
 import { contentDigest, objectDigest } from '../../src/domain/state-head.ts';
-import { parseStateHead, parseStateObject, stateHeadToJson, stateObjectToJson } from '../../src/domain/state-objects.ts';
+import {
+  parseStateHead,
+  parseStateObject,
+  stateHeadToJson,
+  stateObjectToJson,
+} from '../../src/domain/state-objects.ts';
 import type { JsonValue } from '../../src/domain/canonical/strict-json.ts';
 import type { TestAgent } from './test-agent.ts';
 import type { AuthorityKeys } from './test-authority.ts';
@@ -28,7 +33,11 @@ export async function readState(agent: TestAgent): Promise<KeptState> {
  * Replaces the state that a stopped sidecar will find at its next start, signed with the authority's own key. With a
  * higher revision than the authority has, the sidecar keeps to it, and refuses the authority's as rolled back.
  */
-export async function forgeState(agent: TestAgent, keys: AuthorityKeys, change: (state: KeptState) => KeptState): Promise<void> {
+export async function forgeState(
+  agent: TestAgent,
+  keys: AuthorityKeys,
+  change: (state: KeptState) => KeptState,
+): Promise<void> {
   const { head, objects } = change(await readState(agent));
   const key = privateKeyFromPem(keys.state_key);
   const signer = { key, keyId: jwkThumbprint(exportJwk(key)) };
@@ -36,7 +45,9 @@ export async function forgeState(agent: TestAgent, keys: AuthorityKeys, change: 
   const complete = { ...head, objects: listed, content: contentDigest(listed) };
   const signed = {
     head: signObject({ type: 'ait-head+jwt', payload: stateHeadToJson(complete), ...signer }),
-    objects: objects.map((object) => signObject({ type: 'ait-object+jwt', payload: stateObjectToJson(object), ...signer })),
+    objects: objects.map((object) =>
+      signObject({ type: 'ait-object+jwt', payload: stateObjectToJson(object), ...signer }),
+    ),
   };
   await writeFile(stateFile(agent), JSON.stringify(signed));
 }

@@ -76,7 +76,13 @@ export class Forger {
   }
 
   /** An identity that nothing is wrong with but what is asked for. */
-  identity({ spiffeId, measurement, claims = {}, instanceId = randomBytes(16).toString('hex'), ...dates }: ForgedIdentity): Identity {
+  identity({
+    spiffeId,
+    measurement,
+    claims = {},
+    instanceId = randomBytes(16).toString('hex'),
+    ...dates
+  }: ForgedIdentity): Identity {
     const keyPair = generateKeyPair();
     const id = parseSpiffeId(spiffeId);
     const now = Date.now();
@@ -92,7 +98,11 @@ export class Forger {
   claims(about: Omit<Identity, 'certPem' | 'ait'>, overrides: Partial<AitClaims> = {}): AitClaims {
     const now = Math.floor(Date.now() / 1000);
     const trustDomain = trustDomainOf(about.spiffeId);
-    const agent = { instance: about.instanceId, sponsor: { format: 'opaque', id: 'u-1' }, measurement: about.measurement } as const;
+    const agent = {
+      instance: about.instanceId,
+      sponsor: { format: 'opaque', id: 'u-1' },
+      measurement: about.measurement,
+    } as const;
     return {
       iss: `spiffe://${trustDomain}`,
       sub: about.spiffeId,
@@ -110,7 +120,11 @@ export class Forger {
 
   /** Signs whatever the claims say. */
   token(claims: AitClaims): string {
-    return signAnything({ alg: 'ES256', typ: 'ait+jwt', kid: this.aitKeyId }, aitClaimsToJson(claims), this.aitKeys.privateKey);
+    return signAnything(
+      { alg: 'ES256', typ: 'ait+jwt', kid: this.aitKeyId },
+      aitClaimsToJson(claims),
+      this.aitKeys.privateKey,
+    );
   }
 
   /** The same identity with another certificate; its token is bound to it, so that nothing else is wrong. */
@@ -129,7 +143,8 @@ export function thumbprintOf(certPem: string): string {
 function oddCertificate(issuer: Issuer, odd: OddCertificate, publicKey: KeyObject): string {
   const { names = [], purposes = [OID.serverAuth, OID.clientAuth], keyUsage = 0x80, ca = false, commonName } = odd;
   const algorithm = asn1.sequence(asn1.oid(OID.ecdsaWithSha256));
-  const name = (text: string) => asn1.sequence(asn1.set(asn1.sequence(asn1.oid(OID.commonName), asn1.utf8String(text))));
+  const name = (text: string) =>
+    asn1.sequence(asn1.set(asn1.sequence(asn1.oid(OID.commonName), asn1.utf8String(text))));
   const now = Date.now();
   const spki = publicKey.export({ format: 'der', type: 'spki' });
   const tbs = asn1.sequence(
@@ -145,7 +160,9 @@ function oddCertificate(issuer: Issuer, odd: OddCertificate, publicKey: KeyObjec
       asn1.sequence(
         extension(OID.basicConstraints, ca ? asn1.sequence(asn1.booleanTrue()) : asn1.sequence(), true),
         extension(OID.keyUsage, asn1.bitString(Buffer.from([keyUsage])), true),
-        ...(purposes.length > 0 ? [extension(OID.extendedKeyUsage, asn1.sequence(...purposes.map(asn1.oid)), false)] : []),
+        ...(purposes.length > 0
+          ? [extension(OID.extendedKeyUsage, asn1.sequence(...purposes.map(asn1.oid)), false)]
+          : []),
         ...(names.length > 0 ? [extension(OID.subjectAltName, asn1.sequence(...names), false)] : []),
       ),
     ),

@@ -48,7 +48,8 @@ export class HostileData {
   /** `accepted`, the refusal's reason, or `undefined` when the connection closed without an answer. */
   async answer(): Promise<string | undefined> {
     const length = () => (this.received.length < 2 ? Infinity : this.received.readUInt16BE(0));
-    while (this.received.length < 2 + length() && !this.#over) await new Promise<void>((resolve) => (this.#wake = resolve));
+    while (this.received.length < 2 + length() && !this.#over)
+      await new Promise<void>((resolve) => (this.#wake = resolve));
     if (this.received.length < 2 + length()) return undefined;
     const { answer, refusal } = dataAnswerCodec.decode(this.received.subarray(2, 2 + length()));
     return answer === 'accepted' ? 'accepted' : (refusal?.reason ?? 'nothing');
@@ -57,7 +58,8 @@ export class HostileData {
   /** What came after the answer, once there is so much of it. */
   async payload(atLeast: number): Promise<Buffer> {
     const start = () => 2 + this.received.readUInt16BE(0);
-    while (this.received.length < start() + atLeast && !this.#over) await new Promise<void>((resolve) => (this.#wake = resolve));
+    while (this.received.length < start() + atLeast && !this.#over)
+      await new Promise<void>((resolve) => (this.#wake = resolve));
     return this.received.subarray(start());
   }
 }
@@ -66,7 +68,9 @@ export class HostileData {
 export async function openData(attacker: Attacker, address: string, options: HostileDataOptions): Promise<HostileData> {
   const { identity, sessionId, instanceId, correlationId = 'data-1', early = '', raw } = options;
   const socket = await attacker.tls(address, { identity, ALPNProtocols: ['ait-data/1'] });
-  const open = framePreface(dataOpenCodec.encode({ sessionId: Buffer.from(sessionId, 'hex'), instanceId, correlationId }));
+  const open = framePreface(
+    dataOpenCodec.encode({ sessionId: Buffer.from(sessionId, 'hex'), instanceId, correlationId }),
+  );
   const data = new HostileData(socket);
   socket.write(raw ?? Buffer.concat([open, Buffer.from(early)]));
   return data;

@@ -49,7 +49,14 @@ export class HostileExchange {
   #over = false;
   #seq = 0;
 
-  constructor(input: { role: Role; identity: Identity; stream: ClientHttp2Stream | ServerHttp2Stream; socket: TLSSocket; peerDer: Buffer; correlationId?: string }) {
+  constructor(input: {
+    role: Role;
+    identity: Identity;
+    stream: ClientHttp2Stream | ServerHttp2Stream;
+    socket: TLSSocket;
+    peerDer: Buffer;
+    correlationId?: string;
+  }) {
     this.role = input.role;
     this.identity = input.identity;
     this.stream = input.stream;
@@ -84,16 +91,20 @@ export class HostileExchange {
       this.#over = true;
       this.#wake();
     }, deadlineMs);
-    while (this.received.length <= this.#read && !this.#over) await new Promise<void>((resolve) => (this.#wake = resolve));
+    while (this.received.length <= this.#read && !this.#over)
+      await new Promise<void>((resolve) => (this.#wake = resolve));
     clearTimeout(timer);
     return this.received[this.#read++];
   }
 
   /** Reads on until a message of this kind. @throws Error at the end of the stream */
-  async expect<K extends 'hello' | 'proof' | 'accept' | 'reject' | 'goodbye' | 'heartbeat'>(kind: K): Promise<NonNullable<Received[K]>> {
+  async expect<K extends 'hello' | 'proof' | 'accept' | 'reject' | 'goodbye' | 'heartbeat'>(
+    kind: K,
+  ): Promise<NonNullable<Received[K]>> {
     for (;;) {
       const message = await this.next();
-      if (message === undefined) throw new Error(`the stream ended before ${kind}; got ${this.received.map((m) => m.message).join(', ')}`);
+      if (message === undefined)
+        throw new Error(`the stream ended before ${kind}; got ${this.received.map((m) => m.message).join(', ')}`);
       if (kind !== message.message) continue;
       return message[kind] as NonNullable<Received[K]>;
     }
@@ -102,14 +113,19 @@ export class HostileExchange {
   hello(overrides: Partial<Hello> = {}): void {
     const { identity, nonce, correlationId } = this;
     const { ait, instanceId } = identity;
-    this.send({ hello: { versions: [1], ait, nonce, instanceId, dataAddress: '127.0.0.1:1', correlationId, ...overrides } });
+    this.send({
+      hello: { versions: [1], ait, nonce, instanceId, dataAddress: '127.0.0.1:1', correlationId, ...overrides },
+    });
   }
 
   /** What an honest proof would say now; call it after their Hello. */
   proofClaims(overrides: Partial<ProofClaims> = {}): ProofClaims {
-    const [mine, theirs] = [this.nonce, this.theirs?.nonce ?? Buffer.alloc(32)].map((bytes) => bytes.toString('base64url'));
+    const [mine, theirs] = [this.nonce, this.theirs?.nonce ?? Buffer.alloc(32)].map((bytes) =>
+      bytes.toString('base64url'),
+    );
     const [own, other] = [this.identity.thumbprint, sha256Base64Url(this.peerDer)];
-    const pair = <T>(ours: T, peers: T) => (this.role === 'dialler' ? { dialler: ours, acceptor: peers } : { dialler: peers, acceptor: ours });
+    const pair = <T>(ours: T, peers: T) =>
+      this.role === 'dialler' ? { dialler: ours, acceptor: peers } : { dialler: peers, acceptor: ours };
     return {
       aud: this.peer,
       iat: Math.floor(Date.now() / 1000),
@@ -149,7 +165,9 @@ export class HostileExchange {
   }
 
   get peer(): SpiffeId {
-    return this.peerDer.length === 0 ? parseSpiffeId('spiffe://acme.example/agent/nobody') : readSvid(this.peerDer).spiffeId;
+    return this.peerDer.length === 0
+      ? parseSpiffeId('spiffe://acme.example/agent/nobody')
+      : readSvid(this.peerDer).spiffeId;
   }
 
   /** Ends the connection without a word. */

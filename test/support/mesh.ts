@@ -61,7 +61,13 @@ export class TestMesh {
     const files = new AgentFiles(join(this.folder, name));
     await files.create(name);
     const sponsor = { id: 'u-1', name: 'Ada Lovelace', email: 'ada@acme.example' };
-    await this.authority.writePolicy(`agents/${name}`, { kind: 'Agent', id: name, lifecycle: 'active', sponsor, ...record });
+    await this.authority.writePolicy(`agents/${name}`, {
+      kind: 'Agent',
+      id: name,
+      lifecycle: 'active',
+      sponsor,
+      ...record,
+    });
     if (approve) await this.approve(name, { id: `${name}-1`, files });
     if (granted && calls.length > 0) {
       await this.authority.writePolicy(`grants/${name}`, { kind: 'Grant', from: name, to: [...calls] });
@@ -76,7 +82,10 @@ export class TestMesh {
   }
 
   /** Adds one running copy of an agent under a name of its own. */
-  async addInstance(name: string, { agent, files, spec }: { agent: string; files: AgentFiles; spec: AgentSpec }): Promise<TestAgent> {
+  async addInstance(
+    name: string,
+    { agent, files, spec }: { agent: string; files: AgentFiles; spec: AgentSpec },
+  ): Promise<TestAgent> {
     const folder = join(this.folder, name);
     await mkdir(folder, { recursive: true });
     const credential = join(folder, 'credential');
@@ -114,7 +123,12 @@ export class TestMesh {
     const from = agent.sidecar.mark();
     this.#nudges += 1;
     const nobody = `nobody-${this.#nudges}`;
-    await this.authority.writePolicy('revocations/nobody', { kind: 'Revocation', id: nobody, instance: nobody, reason: 'a test' });
+    await this.authority.writePolicy('revocations/nobody', {
+      kind: 'Revocation',
+      id: nobody,
+      instance: nobody,
+      reason: 'a test',
+    });
     await agent.waitFor('state_applied', () => true, { from });
   }
 
@@ -157,7 +171,8 @@ export async function startMesh(t: TestContext, { agents, authority = {} }: Mesh
   for (const { name, spec } of registered) {
     if (spec.start === false) continue;
     for (const peer of spec.calls ?? []) {
-      if (agents[peer]?.start !== false && spec.addresses?.[peer] === undefined) await awaitAddress(mesh.agent(name), mesh.agent(peer).inbound);
+      if (agents[peer]?.start !== false && spec.addresses?.[peer] === undefined)
+        await awaitAddress(mesh.agent(name), mesh.agent(peer).inbound);
     }
   }
   return mesh;
@@ -169,7 +184,8 @@ export async function awaitAddress(caller: TestAgent, address: string, deadlineM
   for (;;) {
     const state = await readState(caller).catch(() => undefined);
     if (state?.objects.some(({ kind, value }) => kind === 'endpoint' && value.address === address) === true) return;
-    if (performance.now() > deadline) throw new Error(`${caller.name} never learnt of ${address}\n${caller.sidecar.tail()}`);
+    if (performance.now() > deadline)
+      throw new Error(`${caller.name} never learnt of ${address}\n${caller.sidecar.tail()}`);
     await delay(10);
   }
 }

@@ -96,12 +96,19 @@ export class TestAgent {
     return this.addresses.inbound;
   }
 
-  waitFor(event: string | readonly string[], matches?: (line: LogLine) => boolean, options?: WaitOptions): Promise<LogLine> {
+  waitFor(
+    event: string | readonly string[],
+    matches?: (line: LogLine) => boolean,
+    options?: WaitOptions,
+  ): Promise<LogLine> {
     return this.sidecar.waitFor(event, matches, options);
   }
 
   /** Awaits a refusal or an end on record that has these fields, whatever kind of one it is. */
-  waitForVerdict(fields: Partial<Record<keyof Decision | 'code', unknown>> = {}, options: WaitOptions = {}): Promise<LogLine> {
+  waitForVerdict(
+    fields: Partial<Record<keyof Decision | 'code', unknown>> = {},
+    options: WaitOptions = {},
+  ): Promise<LogLine> {
     const matches = (line: LogLine) => Object.entries(fields).every(([name, value]) => line[name] === value);
     return this.waitFor(['peer_denied', 'peer_refused', 'session_terminated'], matches, options);
   }
@@ -115,7 +122,9 @@ export class TestAgent {
     return (await this.decisions()).map(({ rejection }) => rejection?.code);
   }
 
-  async sessions(): Promise<{ id: string; state: string; role: string; peer: string; connections: number; correlationId: string }[]> {
+  async sessions(): Promise<
+    { id: string; state: string; role: string; peer: string; connections: number; correlationId: string }[]
+  > {
     return JSON.parse(await this.admin('/sessions')) as [];
   }
 
@@ -199,7 +208,8 @@ export class AgentConnection {
       await new Promise<void>((resolve) => (this.#wake = resolve));
     }
     clearTimeout(deadline);
-    if (this.#bytes.length < length) throw new Error(`the connection ended after ${this.#bytes.length} of ${length} bytes`);
+    if (this.#bytes.length < length)
+      throw new Error(`the connection ended after ${this.#bytes.length} of ${length} bytes`);
     const result = this.#bytes.subarray(0, length);
     this.#bytes = this.#bytes.subarray(length);
     return result;

@@ -70,7 +70,10 @@ export class TestAuthority {
   }
 
   /** A join credential in its text form. Default: 10 uses, 1 hour. */
-  async credential(agent: string, options: { readonly uses?: number; readonly expires?: string } = {}): Promise<string> {
+  async credential(
+    agent: string,
+    options: { readonly uses?: number; readonly expires?: string } = {},
+  ): Promise<string> {
     const { uses = 10, expires = '1h' } = options;
     const socket = join(this.stateDir, 'admin.sock');
     const answer = await postAdmin({ socket, path: '/join-credentials', body: { agent, uses, expires } });

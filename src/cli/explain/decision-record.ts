@@ -65,7 +65,8 @@ export function findDecision(sidecars: readonly AskedSidecar[], { agent, id }: S
       id === undefined ? !IN_GOOD_ORDER.has(decision.rejection?.code ?? '') : hasId(decision, id),
     )
     .toSorted((a, b) => b.decision.at - a.decision.at);
-  const [newest] = about;
+  // A port scanner is no news while there is word of anybody who could say who they are.
+  const [newest] = [...about.filter(({ decision }) => decision.subject !== ''), ...about];
   if (newest === undefined) return undefined;
   const together = about.filter(({ decision }) => newest.decision.at - decision.at <= ONE_EVENT_MS);
   const telling = together.find(({ decision }) => !HEARSAY.has(decision.rejection?.code ?? '')) ?? newest;

@@ -8,13 +8,7 @@ import { Session } from '../session/session.ts';
 import type { InboundPeer } from '../transport/inbound-listener.ts';
 import { NONCE_BYTES, ProofChecker, ProofMaker, sessionIdOf } from './connection-binding.ts';
 import { ControlStream } from './control-stream.ts';
-import {
-  PROTOCOL_VERSIONS,
-  checkNonce,
-  expectMessage,
-  isRejectionValue,
-  type ExchangeDeps,
-} from './exchange.ts';
+import { PROTOCOL_VERSIONS, checkNonce, expectMessage, isRejectionValue, type ExchangeDeps } from './exchange.ts';
 
 /** The acceptor's side of one exchange, from the call's arrival to the verdict. Never rejects. */
 export async function acceptExchange(

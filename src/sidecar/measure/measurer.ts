@@ -25,6 +25,8 @@ export interface MeasurerOptions {
   readonly logger: Logger;
   /** Called for every pass that ended without a digest: feeds `measurement_failures_total{dimension,reason}`. */
   readonly onFailure?: (dimension: Dimension, reason: FailureReason) => void;
+  /** Called when the system refuses a watch; until it is over the timer alone notices changes. */
+  readonly onWatchRefused?: (dimension: Dimension) => void;
   /** Is shown the canonical texts of all prompts, so that a difference can be described later. */
   readonly promptMemory?: Pick<PromptMemory, 'observe'>;
 }
@@ -157,7 +159,11 @@ class FileMeasurer implements Measurer {
       paths,
       logger,
       onChange: () => track.runner.onEvent(),
-      onDegraded: (reason) => logger.warn('measurement_by_timer_only', { dimension: track.reader.dimension, reason }),
+      onDegraded: (reason) => {
+        const { dimension } = track.reader;
+        this.#options.onWatchRefused?.(dimension);
+        logger.warn('measurement_by_timer_only', { dimension, reason });
+      },
     });
     before?.();
     if (before !== undefined) track.runner.onEvent();

@@ -179,7 +179,7 @@ export class InboundListener implements Component {
 
   #handshakeFailed(error: Error, socket: TLSSocket): void {
     const { limits } = this.#options;
-    const remoteAddress = `${socket.remoteAddress ?? ''}:${socket.remotePort ?? ''}`;
+    const remoteAddress = this.#addressOf(socket);
     const timedOut = (error as { code?: string }).code === 'ERR_TLS_HANDSHAKE_TIMEOUT';
     // Without this, an untrusted CA looks like any connection that was reset.
     const reason = String(socket.authorizationError ?? describe(error));
@@ -188,6 +188,12 @@ export class InboundListener implements Component {
       : rejection('TLS_HANDSHAKE_FAILED', reason);
     this.#options.decisions.refused({ correlationId: '', subject: '', direction: 'inbound', remoteAddress, cause });
     socket.destroy();
+  }
+
+  /** A socket that TLS has closed no longer knows its peer; then it is the one that is closed and not yet gone. */
+  #addressOf({ remoteAddress, remotePort }: TLSSocket): string {
+    if (remoteAddress !== undefined) return `${remoteAddress}:${remotePort}`;
+    return [...this.#raw].find(([, raw]) => raw.destroyed)?.[0] ?? '';
   }
 
   #refuse(raw: Socket, remoteAddress: string, subject: string, cause: Rejection): void {

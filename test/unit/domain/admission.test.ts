@@ -3,7 +3,16 @@ import { test } from 'node:test';
 import { AIT_CATCH_UP_MS, PeerPermit } from '../../../src/domain/admission.ts';
 import type { Measurement } from '../../../src/domain/measurement.ts';
 import { parseSpiffeId } from '../../../src/domain/agent-id.ts';
-import { admissibleWorld, admitIn, baseline, NOW, outcomeOf, PEER, reconsiderIn, SELF } from '../../support/admission-world.ts';
+import {
+  admissibleWorld,
+  admitIn,
+  baseline,
+  NOW,
+  outcomeOf,
+  PEER,
+  reconsiderIn,
+  SELF,
+} from '../../support/admission-world.ts';
 import { MEASUREMENT } from '../crypto/fixture.ts';
 
 const second: Measurement = { ...MEASUREMENT, model: null };
@@ -56,10 +65,18 @@ test('the leeway for clocks is 30 seconds, to the millisecond, and both times ar
   const late = await at(exp * 1000 + 30_000);
   assert.equal(outcomeOf(late), 'AIT_EXPIRED');
   assert.ok(!late.admitted);
-  assert.deepEqual(late.rejection.clocks, { ours: exp * 1000 + 30_000, theirs: exp * 1000, what: 'end of the token (exp)' });
+  assert.deepEqual(late.rejection.clocks, {
+    ours: exp * 1000 + 30_000,
+    theirs: exp * 1000,
+    what: 'end of the token (exp)',
+  });
 });
 
-for (const [kind, subject] of [['agent', PEER], ['instance', 'instance-1'], ['certificate', 'T'.repeat(43)]] as const) {
+for (const [kind, subject] of [
+  ['agent', PEER],
+  ['instance', 'instance-1'],
+  ['certificate', 'T'.repeat(43)],
+] as const) {
   test(`a revoked ${kind} is refused, and cut where it is admitted already`, async () => {
     const first = await admitIn(admissibleWorld());
     assert.ok(first.admitted);
@@ -83,7 +100,11 @@ for (const [name, agent] of Object.entries({
 test('a token may lag behind a measurement that is approved for ten seconds, not more, and not anew each time', async () => {
   const first = await admitIn(admissibleWorld());
   assert.ok(first.admitted);
-  const world = { ...admissibleWorld(), proofMeasurement: second, baselines: [baseline('1'), baseline('2', { digests: second })] };
+  const world = {
+    ...admissibleWorld(),
+    proofMeasurement: second,
+    baselines: [baseline('1'), baseline('2', { digests: second })],
+  };
   const early = reconsiderIn(world, first.permit, 1000);
   assert.ok(early.admitted);
   const later = reconsiderIn(world, early.permit, 1000 + AIT_CATCH_UP_MS);
@@ -97,7 +118,10 @@ test('a token may lag behind a measurement that is approved for ten seconds, not
 test('a measurement that is not approved is drift at once, however fresh the token', async () => {
   const first = await admitIn(admissibleWorld());
   assert.ok(first.admitted);
-  assert.equal(outcomeOf(reconsiderIn({ ...admissibleWorld(), proofMeasurement: second }, first.permit)), 'MODEL_DRIFT');
+  assert.equal(
+    outcomeOf(reconsiderIn({ ...admissibleWorld(), proofMeasurement: second }, first.permit)),
+    'MODEL_DRIFT',
+  );
 });
 
 test('a certificate that ended while the session was open ends it', async () => {
@@ -122,10 +146,14 @@ test('a renewed token for another instance, subject or certificate is refused', 
 
 test('observe mode ends at its end, and what it waived is on record', async () => {
   const world = { ...admissibleWorld(), grants: [], proofMeasurement: second, tokenMeasurement: second };
-  const until = (observeUntil: number) => admitIn({ ...world, agent: { id: PEER, lifecycle: 'active', sponsor: 'u', observeUntil } });
+  const until = (observeUntil: number) =>
+    admitIn({ ...world, agent: { id: PEER, lifecycle: 'active', sponsor: 'u', observeUntil } });
   const observed = await until(NOW + 1);
   assert.ok(observed.admitted);
-  assert.deepEqual(observed.permit.waived.map(({ code }) => code), ['MODEL_DRIFT', 'GRANT_MISSING']);
+  assert.deepEqual(
+    observed.permit.waived.map(({ code }) => code),
+    ['MODEL_DRIFT', 'GRANT_MISSING'],
+  );
   assert.equal(observed.permit.baseline, undefined);
   assert.equal(outcomeOf(await until(NOW)), 'MODEL_DRIFT');
 });

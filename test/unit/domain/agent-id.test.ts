@@ -63,13 +63,32 @@ test('whatever is no text is no SPIFFE ID', () => {
 });
 
 test('only a name below /agent/ is an agent; the authority and the verifier stand alone', () => {
-  const kinds = { 'agent/x': 'agent', 'agent/x/y': 'agent', agent: undefined, authority: 'authority', 'authority/x': undefined, verifier: 'verifier', 'verifier/x': undefined, 'inference/1': 'inference', inference: undefined, 'operator/ada': 'operator', operator: undefined, agents: undefined, 'Agent/x': undefined, 'x/agent': undefined };
-  for (const [path, kind] of Object.entries(kinds)) assert.equal(kindOf(parseSpiffeId(`spiffe://acme.example/${path}`)), kind, path);
+  const kinds = {
+    'agent/x': 'agent',
+    'agent/x/y': 'agent',
+    agent: undefined,
+    authority: 'authority',
+    'authority/x': undefined,
+    verifier: 'verifier',
+    'verifier/x': undefined,
+    'inference/1': 'inference',
+    inference: undefined,
+    'operator/ada': 'operator',
+    operator: undefined,
+    agents: undefined,
+    'Agent/x': undefined,
+    'x/agent': undefined,
+  };
+  for (const [path, kind] of Object.entries(kinds))
+    assert.equal(kindOf(parseSpiffeId(`spiffe://acme.example/${path}`)), kind, path);
 });
 
 test('the parts of an ID, and the ID of the parts', () => {
   const id = agentId(ACME, 'team/planner');
-  assert.deepEqual([trustDomainOf(id), pathOf(id), agentNameOf(id)], ['acme.example', 'agent/team/planner', 'team/planner']);
+  assert.deepEqual(
+    [trustDomainOf(id), pathOf(id), agentNameOf(id)],
+    ['acme.example', 'agent/team/planner', 'team/planner'],
+  );
   assert.equal(authorityId(ACME), 'spiffe://acme.example/authority');
 });
 

@@ -32,26 +32,45 @@ test("one baseline must match in all dimensions: v1's prompt with v2's tools, bo
 });
 
 test('drift is told against the baseline that shares most; of two that share as much, the newest', () => {
-  const far = baseline('far', { digests: { ...MEASUREMENT, system_prompt: prompt('x'), tools: tools('x') }, approvedAt: NOW });
+  const far = baseline('far', {
+    digests: { ...MEASUREMENT, system_prompt: prompt('x'), tools: tools('x') },
+    approvedAt: NOW,
+  });
   const near = baseline('near', { digests: { ...MEASUREMENT, tools: tools('x') }, approvedAt: 1 });
   const newer = baseline('newer', { digests: { ...MEASUREMENT, tools: tools('y') }, approvedAt: 2 });
-  for (const order of [[far, near, newer], [newer, near, far]]) {
+  for (const order of [
+    [far, near, newer],
+    [newer, near, far],
+  ]) {
     const result = match(MEASUREMENT, order);
     assert.ok(result.outcome === 'drift');
     assert.equal(result.nearest.id, 'newer');
-    assert.deepEqual(result.differences.map(({ dimension }) => dimension), ['tools']);
+    assert.deepEqual(
+      result.differences.map(({ dimension }) => dimension),
+      ['tools'],
+    );
   }
 });
 
 for (const dimension of DIMENSIONS) {
   test(`${dimension}: absent where approved, and there where it is not, are both drift`, () => {
     assert.equal(match({ ...MEASUREMENT, [dimension]: null }, [baseline('b')]).outcome, 'drift');
-    assert.equal(match(MEASUREMENT, [baseline('b', { digests: { ...MEASUREMENT, [dimension]: null } })]).outcome, 'drift');
+    assert.equal(
+      match(MEASUREMENT, [baseline('b', { digests: { ...MEASUREMENT, [dimension]: null } })]).outcome,
+      'drift',
+    );
   });
 }
 
 test('one prompt or tool more, or less, is drift', () => {
-  const more = { ...MEASUREMENT, tools: { canonicalization: 'ait-json-1', assurance: 'at_rest', tools: { ...MEASUREMENT.tools?.tools, shell: sha256Digest('sh') } } } as const;
+  const more = {
+    ...MEASUREMENT,
+    tools: {
+      canonicalization: 'ait-json-1',
+      assurance: 'at_rest',
+      tools: { ...MEASUREMENT.tools?.tools, shell: sha256Digest('sh') },
+    },
+  } as const;
   assert.equal(match(more, [baseline('b')]).outcome, 'drift');
   assert.equal(match(MEASUREMENT, [baseline('b', { digests: more })]).outcome, 'drift');
 });
@@ -74,9 +93,15 @@ test('an assurance below what is demanded is refused by that name, and never hid
   const weak = match(MEASUREMENT, [baseline('b', { minimumAssurance: demanding })]);
   assert.ok(weak.outcome === 'assurance_too_low');
   assert.deepEqual(weak.dimensions, ['knowledge_base']);
-  assert.equal(match({ ...MEASUREMENT, model: null }, [baseline('b', { minimumAssurance: demanding })]).outcome, 'drift');
+  assert.equal(
+    match({ ...MEASUREMENT, model: null }, [baseline('b', { minimumAssurance: demanding })]).outcome,
+    'drift',
+  );
   // Where another baseline with the same digests demands less, that one matches.
-  const both = match(MEASUREMENT, [baseline('strict', { minimumAssurance: demanding, approvedAt: NOW }), baseline('lax')]);
+  const both = match(MEASUREMENT, [
+    baseline('strict', { minimumAssurance: demanding, approvedAt: NOW }),
+    baseline('lax'),
+  ]);
   assert.ok(both.outcome === 'match' && both.baseline.id === 'lax');
 });
 
@@ -98,6 +123,10 @@ test('a baseline is in force from its start, until its end, in its state', () =>
     [{ state: 'retired', notAfter: NOW }, false, false],
   ];
   for (const [more, fresh, live] of table) {
-    assert.deepEqual([isInForce(baseline('b', more), NOW, false), isInForce(baseline('b', more), NOW, true)], [fresh, live], JSON.stringify(more));
+    assert.deepEqual(
+      [isInForce(baseline('b', more), NOW, false), isInForce(baseline('b', more), NOW, true)],
+      [fresh, live],
+      JSON.stringify(more),
+    );
   }
 });
