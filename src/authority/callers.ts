@@ -44,13 +44,18 @@ export class Callers {
     this.#options = options;
   }
 
-  /** Notes a connection for as long as it is open. */
-  register(socket: TLSSocket): void {
+  /** Notes a connection for as long as it is open. @returns false, having destroyed it, if it cannot be told apart. */
+  register(socket: TLSSocket): boolean {
     const peer = `${socket.remoteAddress}:${socket.remotePort}`;
+    // grpc-js tells a call's remote address only. On two of our own addresses one remote port can be open twice, and a
+    // stranger must never be taken for the member on the other: the second is turned away.
+    if (this.#sockets.has(peer)) {
+      socket.destroy();
+      return false;
+    }
     this.#sockets.set(peer, socket);
-    socket.once('close', () => {
-      if (this.#sockets.get(peer) === socket) this.#sockets.delete(peer);
-    });
+    socket.once('close', () => this.#sockets.delete(peer));
+    return true;
   }
 
   /** Whether a new connection comes from somebody who may do more than join. */
@@ -77,7 +82,8 @@ export class Callers {
 
   #identify(socket: TLSSocket | undefined): Outcome<Caller> {
     const { authority, instances, clock } = this.#options;
-    const leaf = socket?.getPeerX509Certificate();
+    // Not getPeerX509Certificate: on the server's side it loses memory with each call (Node 20.20).
+    const leaf = socket?.getPeerCertificate(false).raw;
     if (leaf === undefined) {
       return refusal('UNAUTHENTICATED', 'CERTIFICATE_MISSING', 'this service is for instances; present your SVID');
     }

@@ -148,7 +148,7 @@ export class GrpcListener implements Component {
       socket.destroy();
       return;
     }
-    callers.register(socket);
+    if (!callers.register(socket)) return;
     if (!callers.isMember(socket) && !this.#admitAnonymous(socket)) return;
     if (this.#early === undefined) this.#inject(socket);
     else if (this.#early.length < MAX_EARLY) this.#early.push(socket);

@@ -10,7 +10,7 @@ import { isMeshError } from '../domain/mesh-error.ts';
 import { isBase64Url32 } from './keys.ts';
 
 /** Longest compact form of an AIT, in characters, which are bytes. Bounds the number of tools to about a hundred. */
-export const MAX_AIT_CHARS = 16 * 1024;
+export const MAX_AIT_CHARS = 48 * 1024;
 
 /** 9999-12-31T23:59:59Z, the last second that a `Date` prints with four digits of year. */
 const MAX_NUMERIC_DATE = 253_402_300_799;

@@ -12,7 +12,7 @@ import type { DecodedJws } from './compact-jws.ts';
 import { assertP256, isP256 } from './keys.ts';
 
 /** Longest compact form of a proof, in characters, which are bytes. */
-export const MAX_PROOF_CHARS = 32 * 1024;
+export const MAX_PROOF_CHARS = 48 * 1024;
 
 const RULES = { type: PROOF_TYPE, maxChars: MAX_PROOF_CHARS, withKeyId: false } as const;
 const ROLES = ['dialler', 'acceptor'] as const satisfies readonly Role[];

@@ -9,6 +9,9 @@ export interface TunnelEnd {
 
 export type TunnelOutcome = 'finished' | 'reset';
 
+/** One end is gone: so long may the other take to get rid of what it still has to deliver, milliseconds. */
+const LINGER_MS = 5000;
+
 /**
  * Carries bytes both ways as they are. Half-close, backpressure and errors of either side pass through to the other;
  * nothing is buffered beyond the two streams' own high-water marks. Both streams must allow half-open connections.
@@ -19,6 +22,7 @@ export function tunnel(a: TunnelEnd, b: TunnelEnd): Promise<TunnelOutcome> {
   return new Promise((resolve) => {
     let open = 2;
     let failed = false;
+    let lingering: NodeJS.Timeout | undefined;
     const fail = () => {
       if (failed) return;
       failed = true;
@@ -34,7 +38,10 @@ export function tunnel(a: TunnelEnd, b: TunnelEnd): Promise<TunnelOutcome> {
         // A stream that closes without having ended both ways was cut off; the other side must learn of it.
         if (!end.stream.readableEnded || !end.stream.writableFinished) fail();
         open -= 1;
-        if (open === 0) resolve(failed ? 'reset' : 'finished');
+        if (open === 0) {
+          clearTimeout(lingering);
+          resolve(failed ? 'reset' : 'finished');
+        } else lingering = setTimeout(fail, LINGER_MS);
       });
       end.stream.pipe(other.stream);
     }

@@ -130,12 +130,8 @@ export function reconsider(
   const judged = judgeStanding(standing, ports, true);
   if (!judged.admitted) return judged;
   if (since !== undefined && monotonicNow - since > AIT_CATCH_UP_MS) {
-    return denied(
-      rejection(
-        'AIT_STALE',
-        `the measurement changed ${Math.round(monotonicNow - since)} ms ago and the token still has the old one`,
-      ),
-    );
+    const detail = `the measurement changed more than ${AIT_CATCH_UP_MS / 1000} s ago and the token still has the old one`;
+    return denied(rejection('AIT_STALE', detail));
   }
   return judged;
 }

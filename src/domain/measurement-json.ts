@@ -17,6 +17,11 @@ import { MeshError } from './mesh-error.ts';
 
 /** How many named prompts and tools one agent may have, in tokens, proofs and baselines alike. */
 export const MAX_PROMPTS = 64;
+/**
+ * Largest measurement, in bytes of its RFC 8785 form: with the rest of its claims it must fit a token, and a token must
+ * fit a control message. Some 300 tools of ordinary names.
+ */
+export const MAX_MEASUREMENT_BYTES = 32 * 1024;
 export const MAX_TOOLS = 512;
 
 /** A record, so that a new rule cannot be forgotten here. */

@@ -50,3 +50,24 @@ export function after(options: AfterOptions): () => void {
   arm();
   return () => clearTimeout(timer);
 }
+
+/**
+ * A moment to look out for, by two clocks: reached when so much time has passed, or when the wall clock says so. A wall
+ * clock that is set forward, or a machine that slept, makes it come early; one that is set back does not put it off.
+ */
+export class Due {
+  readonly #clock: Clock;
+  readonly #wall: number;
+  readonly #monotonic: number;
+
+  /** @param delayMs from now, in ms, 0 or more. */
+  constructor(clock: Clock, delayMs: number) {
+    this.#clock = clock;
+    this.#wall = clock.now() + delayMs;
+    this.#monotonic = clock.monotonic() + delayMs;
+  }
+
+  reached(): boolean {
+    return this.#clock.monotonic() >= this.#monotonic || this.#clock.now() >= this.#wall;
+  }
+}

@@ -178,7 +178,9 @@ class Draft {
       path,
       message: missing ? 'is required' : hidden ? 'does not have an acceptable value' : issue.message,
       ...(missing
-        ? { hint: `set it in the file, as ${variableName(this.#prefix, path)} or with ${this.#flagName(path.join('.'))}` }
+        ? {
+            hint: `set it in the file, as ${variableName(this.#prefix, path)} or with ${this.#flagName(path.join('.'))}`,
+          }
         : {}),
     });
   }

@@ -1,22 +1,35 @@
 import * as v from 'valibot';
 import { parseDuration } from '../domain/duration.ts';
+import { isHostPort } from '../domain/host-port.ts';
+import { readListenAddress } from '../platform/listen-address.ts';
 import { LOG_LEVELS } from '../platform/logger.ts';
 import { measureSection } from './measure/measure-schema.ts';
 
-const HOST_PORT = /^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):\d{1,5}$/;
 const LOOPBACK = /^(127\.\d{1,3}\.\d{1,3}\.\d{1,3}|localhost|\[::1\]):\d{1,5}$/;
 /** The kernel's limit for the path of a unix socket, less the NUL. */
 const MAX_SOCKET_PATH = 107;
 
 const hostPort = (text: string) =>
-  v.pipe(v.string(), v.regex(HOST_PORT, 'expected host:port, for example 10.0.0.7:17443'), v.description(text));
+  v.pipe(
+    v.string(),
+    v.check((address) => isHostPort(address), 'expected host:port, for example 10.0.0.7:17443'),
+    v.description(text),
+  );
+
+/** As {@link hostPort}, and port 0 for any that is free. */
+const listenAddress = (text: string) =>
+  v.pipe(
+    v.string(),
+    v.check((address) => readListenAddress(address) !== undefined, 'expected host:port, port 0 to 65535'),
+    v.description(text),
+  );
 
 /** Plaintext stays on this machine: a unix socket or loopback, nothing else. */
 const localAddress = (text: string) =>
   v.pipe(
     v.string(),
     v.check(
-      (address) => address.startsWith('unix:/') || LOOPBACK.test(address),
+      (address) => address.startsWith('unix:/') || (LOOPBACK.test(address) && readListenAddress(address) !== undefined),
       'expected unix:/absolute/path or a loopback address such as 127.0.0.1:17001: the agent side is plaintext',
     ),
     v.check(
@@ -78,7 +91,7 @@ export const sidecarConfigSchema = v.strictObject({
   inbound: v.optional(
     v.strictObject({
       listen: v.optional(
-        hostPort('Where other sidecars come in. Default 0.0.0.0:17443; port 0: the system chooses.'),
+        listenAddress('Where other sidecars come in. Default 0.0.0.0:17443; port 0: the system chooses.'),
         '0.0.0.0:17443',
       ),
       advertise: v.optional(
@@ -114,7 +127,7 @@ export const sidecarConfigSchema = v.strictObject({
   metrics: v.optional(
     v.strictObject({
       listen: v.optional(
-        hostPort('Metrics and probes, nothing else. Default 0.0.0.0:17090; port 0: the system chooses.'),
+        listenAddress('Metrics and probes, nothing else. Default 0.0.0.0:17090; port 0: the system chooses.'),
         '0.0.0.0:17090',
       ),
     }),

@@ -5,6 +5,7 @@ import type { Dimension } from '../domain/measurement.ts';
 import { REJECTIONS, driftDimension, type Rejection } from '../domain/rejection.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Logger } from '../platform/logger.ts';
+import { RateLimit } from '../platform/rate-limit.ts';
 import type { CloseReason, Direction, SidecarMetrics } from './sidecar-metrics.ts';
 import type { Session } from './session/session.ts';
 
@@ -47,18 +48,23 @@ export interface DecisionLogDeps {
  */
 const KEPT = 200;
 
-/** Strangers get a burst of this many log lines, then ten a second; the rest is counted, and said once a second. */
-const STRANGER_BURST = 50;
-const STRANGER_LINES_PER_SECOND = 10;
+/**
+ * For one subject and one code there is a burst of this many log lines, then so many a second; the rest is counted.
+ * Whoever is refused can come back as often as they like: it must not fill the disk.
+ */
+const LINES = { burst: 50, perSecond: 2 } as const;
+/** Subjects and codes told apart; beyond that the counting starts over. */
+const MAX_LIMITS = 1000;
 
 /** Every decision passes here once: one log line, its metrics, its place in the memory that `ait explain` reads. */
 export class DecisionLog {
   readonly #deps: DecisionLogDeps;
   readonly #ofPeers: Decision[] = [];
   readonly #ofStrangers: Decision[] = [];
-  #strangerAllowance = STRANGER_BURST;
-  #strangerAllowanceAt = 0;
+  readonly #lines = new Map<string, RateLimit>();
   #unwritten = 0;
+  /** What a session was counted under when it began; by its end the peer may no longer be known. */
+  readonly #labels = new WeakMap<Session, string>();
   readonly #listeners = new Set<(decision: Decision) => void>();
 
   constructor(deps: DecisionLogDeps) {
@@ -79,12 +85,19 @@ export class DecisionLog {
     const direction = directionOf(session.role);
     metrics.exchanges.add({ direction, result: 'accepted' });
     metrics.exchangeDuration.observe({ direction }, (clock.monotonic() - session.startedAt) / 1000);
-    metrics.sessions.add({ peer: this.peerLabel(session.peer) }, 1);
-    for (const waived of session.permit?.waived ?? []) {
-      metrics.wouldDeny.add({ reason: waived.code });
-      this.#countDrift(waived, this.peerLabel(session.peer), 'observed');
-    }
+    this.#labels.set(session, this.peerLabel(session.peer));
+    metrics.sessions.add({ peer: this.#labelOf(session) }, 1);
+    for (const waived of session.permit?.waived ?? []) this.observed(session, waived);
     this.#write({ ...this.#about(session), outcome: 'admitted' });
+  }
+
+  /** What observe mode waived of a peer, at the exchange or later: counted, and loud in the log. */
+  observed(session: Session, waived: Rejection): void {
+    const { metrics, logger } = this.#deps;
+    metrics.wouldDeny.add({ reason: waived.code });
+    this.#countDrift(waived, this.peerLabel(session.peer), 'observed');
+    const { at: _at, ...facts } = this.#about(session);
+    logger.warn('would_deny', { ...facts, ...waived });
   }
 
   /** A peer that never was admitted. */
@@ -92,7 +105,8 @@ export class DecisionLog {
     const { metrics } = this.#deps;
     const direction = directionOf(session.role);
     metrics.exchanges.add({ direction, result: cause.code });
-    this.#countDrift(cause, this.peerLabel(session.peer), 'denied');
+    // Our own drift is counted once, where it is found, not against everybody whom we therefore turn away.
+    if (cause.self !== true) this.#countDrift(cause, this.peerLabel(session.peer), 'denied');
     this.#write({ ...this.#about(session), outcome: 'denied', rejection: cause });
   }
 
@@ -100,10 +114,9 @@ export class DecisionLog {
   terminated(session: Session, cause: Rejection, facts: { connections: number; enforcementMs: number }): void {
     const { metrics } = this.#deps;
     metrics.sessionsTerminated.add({ reason: cause.code });
-    metrics.sessions.add({ peer: this.peerLabel(session.peer) }, -1);
+    metrics.sessions.add({ peer: this.#labelOf(session) }, -1);
     if (driftDimension(cause.code) !== undefined) metrics.driftEnforcement.observe(facts.enforcementMs / 1000);
-    // Our own drift is counted once, where it is found, not once per session that it ends.
-    if (cause.self !== true) this.#countDrift(cause, this.peerLabel(session.peer), 'terminated');
+    if (cause.self !== true) this.#countDrift(cause, this.#labelOf(session), 'terminated');
     this.#write({ ...this.#about(session), ...facts, outcome: 'terminated', rejection: cause });
   }
 
@@ -139,6 +152,10 @@ export class DecisionLog {
     return trustDomainOf(peer) === trustDomainOf(this.#deps.self) ? agentNameOf(peer) : peer;
   }
 
+  #labelOf(session: Session): string {
+    return this.#labels.get(session) ?? this.peerLabel(session.peer);
+  }
+
   #countDrift(cause: Rejection, peer: string, action: 'denied' | 'terminated' | 'observed'): void {
     const dimensions = new Set<Dimension>((cause.differences ?? []).map((difference) => difference.dimension));
     for (const dimension of dimensions) this.#deps.metrics.drift.add({ peer, dimension, action });
@@ -164,28 +181,27 @@ export class DecisionLog {
       const memory = decision.subject === '' ? this.#ofStrangers : this.#ofPeers;
       memory.push(decision);
       if (memory.length > KEPT) memory.shift();
-      if (decision.subject === '' && !this.#mayWriteOfStranger()) return;
-      logger[level](outcome === 'terminated' ? 'session_terminated' : `peer_${outcome}`, {
-        ...fields,
-        ...rejection,
-        action: REJECTIONS[rejection.code].action,
-      });
+      if (this.#mayWrite(decision.subject, rejection)) {
+        logger[level](outcome === 'terminated' ? 'session_terminated' : `peer_${outcome}`, {
+          ...fields,
+          ...rejection,
+          action: REJECTIONS[rejection.code].action,
+        });
+      }
     }
     for (const listener of this.#listeners) listener(decision);
   }
 
-  /** Whoever cannot be named can also not be stopped from coming back: it must not fill the disk. */
-  #mayWriteOfStranger(): boolean {
+  #mayWrite(subject: string, { code }: Rejection): boolean {
     const { clock, logger } = this.#deps;
-    const now = clock.monotonic();
-    const earned = ((now - this.#strangerAllowanceAt) / 1000) * STRANGER_LINES_PER_SECOND;
-    this.#strangerAllowance = Math.min(STRANGER_BURST, this.#strangerAllowance + earned);
-    this.#strangerAllowanceAt = now;
-    if (this.#strangerAllowance < 1) {
+    const key = `${subject} ${code}`;
+    if (this.#lines.size > MAX_LIMITS) this.#lines.clear();
+    const limit = this.#lines.get(key) ?? new RateLimit({ ...LINES, clock });
+    this.#lines.set(key, limit);
+    if (!limit.take()) {
       this.#unwritten += 1;
       return false;
     }
-    this.#strangerAllowance -= 1;
     if (this.#unwritten > 0) logger.warn('refusals_not_written', { count: this.#unwritten });
     this.#unwritten = 0;
     return true;

@@ -44,6 +44,7 @@ const RETRY = { minMs: 200, maxMs: 10_000 } as const;
 export class MeshMembership implements Component {
   readonly name = 'membership';
   readonly #deps: MembershipDeps;
+  readonly #stopping = new AbortController();
   readonly #receiver: StateReceiver;
   #identity: InstanceIdentity | undefined;
   #watch: StateWatch | undefined;
@@ -72,12 +73,12 @@ export class MeshMembership implements Component {
 
   /** Joins, however long the authority takes to be there; a refusal that is final is an error. */
   async start(signal: AbortSignal): Promise<void> {
-    const { trust, decisions, readiness } = this.#deps;
+    const { trust, decisions } = this.#deps;
     const membership = await this.#join(signal);
     trust.replace([membership.bundle]);
     const identity = new InstanceIdentity(membership, {
       ...this.#deps,
-      rejoin: () => this.#join(new AbortController().signal),
+      rejoin: () => this.#join(this.#stopping.signal),
       onRotated: () => {
         this.#watch?.reopen();
         this.#deps.onRotated();
@@ -90,16 +91,15 @@ export class MeshMembership implements Component {
     this.#reporter = reporter;
     decisions.onDecision((decision) => reporter.add(decision));
     await this.#receiver.restore();
-    readiness.clear('join');
   }
 
   /** Begins to receive state and to renew; called when everything that reacts to it is in place. */
   follow(): void {
     this.#watch?.start();
-    this.#identity?.start();
   }
 
   async stop(): Promise<void> {
+    this.#stopping.abort(new Error('the sidecar is stopping'));
     this.#watch?.stop();
     this.#reporter?.stop();
     this.#identity?.stop();
@@ -111,6 +111,7 @@ export class MeshMembership implements Component {
     for (;;) {
       try {
         const membership = await joinMesh({ credential, address, clock, handshakeTimeoutMs });
+        readiness.clear('join');
         logger.info('joined', { instance: membership.instanceId, authority: address });
         return membership;
       } catch (error) {

@@ -2,9 +2,11 @@ import { chmod, mkdir } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import type { SpiffeId } from '../domain/agent-id.ts';
-import type { Rejection } from '../domain/rejection.ts';
+import type { Rejection, RejectionCode } from '../domain/rejection.ts';
 import { clearStaleSocket } from '../platform/admin-socket.ts';
 import type { Component } from '../platform/component.ts';
+import { contain } from '../platform/contain.ts';
+import type { Logger } from '../platform/logger.ts';
 import { resetSocket } from '../platform/reset-socket.ts';
 import { listen } from '../platform/listen-address.ts';
 import { dialData, type DataDiallerDeps } from './data/data-dialler.ts';
@@ -22,7 +24,20 @@ export interface OutboundOptions extends DataDiallerDeps {
   readonly pool: SessionPool;
   readonly metrics: SidecarMetrics;
   readonly decisions: DecisionLog;
+  readonly logger: Logger;
 }
+
+/** Each costs two sockets and what they buffer; beyond that the system keeps callers waiting. */
+const MAX_CONNECTIONS = 8192;
+
+/** What a data connection meets when the instance of its session is no longer what it was at the exchange. */
+const MOVED_ON: ReadonlySet<RejectionCode> = new Set([
+  'UNEXPECTED_PEER',
+  'WRONG_INSTANCE',
+  'PEER_UNREACHABLE',
+  'DATA_SESSION_UNKNOWN',
+  'TLS_HANDSHAKE_FAILED',
+]);
 
 /** Where the agent calls one peer: a plaintext socket beside it, whose connections travel through the mesh. */
 export class Outbound implements Component {
@@ -53,8 +68,10 @@ export class Outbound implements Component {
       this.#sockets.add(agent);
       agent.once('close', () => this.#sockets.delete(agent));
       agent.on('error', () => undefined);
-      void this.#carry(agent);
+      const giveUp = () => agent.destroy();
+      contain(this.#carry(agent), { logger: this.#options.logger, what: 'carrying a connection', giveUp });
     });
+    server.maxConnections = MAX_CONNECTIONS;
     this.#server = server;
     const bound = await listen(server, address, this.name);
     this.#address = 'path' in address ? `unix:${bound}` : bound;
@@ -78,18 +95,25 @@ export class Outbound implements Component {
   /** One connection of the agent, unread until the peer has accepted it. */
   async #carry(agent: Socket): Promise<void> {
     const { pool, peer, registry, metrics } = this.#options;
-    const pooled = await pool.sessionTo(peer);
-    if (!pooled.ok) {
-      this.#refuse(agent, '', pooled.cause);
-      return;
+    for (let mayRetry = true; ; mayRetry = false) {
+      const pooled = await pool.sessionTo(peer);
+      if (!pooled.ok) {
+        this.#refuse(agent, '', pooled.cause);
+        return;
+      }
+      const { session } = pooled.dialled;
+      const dialled = await dialData(pooled.dialled, agent, this.#options);
+      if (dialled.ok) {
+        await dialled.connection.carry(session, { registry, metrics, direction: 'outbound' });
+        return;
+      }
+      if (!mayRetry || agent.destroyed || !MOVED_ON.has(dialled.cause.code)) {
+        this.#refuse(agent, session.correlationId, dialled.cause);
+        return;
+      }
+      // Not a byte has passed. The instance has another certificate now, or is gone: a new exchange will tell.
+      pool.retire(session);
     }
-    const { session } = pooled.dialled;
-    const dialled = await dialData(pooled.dialled, agent, this.#options);
-    if (!dialled.ok) {
-      this.#refuse(agent, session.correlationId, dialled.cause);
-      return;
-    }
-    await dialled.connection.carry(session, { registry, metrics, direction: 'outbound' });
   }
 
   /** The agent gets a connection error at once, which gRPC reports as UNAVAILABLE; the reason is in the log. */

@@ -88,8 +88,9 @@ export class Reactions {
 
   /** A new certificate is in use. */
   rotated(): void {
-    const { inbound, standing } = this.#deps;
+    const { inbound, standing, pool } = this.#deps;
     inbound.rotate();
+    pool.retireAll();
     standing.evaluate();
   }
 
@@ -102,7 +103,8 @@ export class Reactions {
 
   /** Once a second: what only time changes. The wall clock is compared, because it may have been set. */
   secondPassed(): void {
-    const { standing, registry, pool, idleAfterMs } = this.#deps;
+    const { standing, registry, pool, membership, idleAfterMs } = this.#deps;
+    membership.identity.tick();
     standing.evaluate();
     registry.reconsiderAll();
     pool.closeIdle(idleAfterMs);

@@ -28,6 +28,8 @@ export class SelfStanding {
   /** Of the generation in use; survives a refusal, so that coming back needs no new token. */
   #permit: { readonly thumbprint: string; readonly permit: PeerPermit } | undefined;
   #admitting = false;
+  /** The last question that {@link #admit} answered. */
+  #answered: string | undefined;
 
   constructor(deps: SelfStandingDeps) {
     this.#deps = deps;
@@ -56,9 +58,7 @@ export class SelfStanding {
     const known = this.#permit;
     const isCurrent = known?.thumbprint === generation.thumbprint;
     if (!isCurrent && generation.caughtUp) void this.#admit(generation);
-    if (known === undefined) {
-      return this.#settle(NO_TOKEN);
-    }
+    if (known === undefined) return this.#answered === undefined ? this.#settle(NO_TOKEN) : this.#rejection;
     // After a rotation the old certificate's permit goes on until the new one has its own: no change goes unjudged.
     const { ports, clock } = this.#deps;
     const { token } = generation;
@@ -68,18 +68,29 @@ export class SelfStanding {
     return this.#settle(judged.admitted ? undefined : own(judged.rejection));
   }
 
+  /**
+   * Judges a certificate for the first time. A refusal counts only while there is no older permit: until its
+   * certificate ends, that one speaks for us, and is judged on every change.
+   */
   async #admit(generation: Generation): Promise<void> {
-    if (this.#admitting) return;
+    const question = this.#question(generation);
+    if (this.#admitting || question === this.#answered) return;
     this.#admitting = true;
-    try {
-      const verdict = await admit(this.#candidate(generation), this.#ports(generation));
-      if (verdict.admitted) this.#permit = { thumbprint: generation.thumbprint, permit: verdict.permit };
-      this.#settle(verdict.admitted ? undefined : own(verdict.rejection));
-    } finally {
-      this.#admitting = false;
-    }
-    // What changed while we waited for the signature to be checked.
-    if (this.#permit !== undefined) this.evaluate();
+    const verdict = await admit(this.#candidate(generation), this.#ports(generation));
+    this.#admitting = false;
+    this.#answered = question;
+    if (verdict.admitted) {
+      this.#permit = { thumbprint: generation.thumbprint, permit: verdict.permit };
+      // What changed while the signature was being checked is judged now.
+      this.evaluate();
+    } else if (this.#permit === undefined) this.#settle(own(verdict.rejection));
+  }
+
+  /** Everything the answer depends on: the same question is not asked twice. */
+  #question({ thumbprint, token }: Generation): string {
+    const { ports, measurement } = this.#deps;
+    const head = ports.state()?.head;
+    return [thumbprint, token?.hash, measurement().serial, head?.epoch, head?.revision].join(' ');
   }
 
   #candidate(generation: Generation): Candidate {

@@ -48,7 +48,6 @@ export function createSidecarMetrics(registry: MetricsRegistry) {
       name: 'sessions',
       help: 'Live sessions.',
       labels: { peer },
-      idleAfterMs: IDLE_AFTER_MS,
     }),
     sessionsTerminated: registry.counter({
       name: 'sessions_terminated_total',

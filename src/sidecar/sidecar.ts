@@ -9,6 +9,7 @@ import type { MeshState } from '../domain/mesh-state.ts';
 import type { Rejection } from '../domain/rejection.ts';
 import { AdminSocket } from '../platform/admin-socket.ts';
 import { after, systemClock, type Clock } from '../platform/clock.ts';
+import { contain } from '../platform/contain.ts';
 import { ComponentStack, type Component } from '../platform/component.ts';
 import type { Logger } from '../platform/logger.ts';
 import { createRegistry } from '../platform/metrics-registry.ts';
@@ -168,15 +169,19 @@ export function createSidecar(options: SidecarOptions): Sidecar {
     ...core,
     addressesOf: (peer) => {
       const configured = peers.get(peer)?.address;
-      if (configured !== undefined) return [configured];
-      return (membership.state?.endpoints.get(peer) ?? []).map(({ address }) => address);
+      if (configured !== undefined) return { addresses: [configured], balanced: true };
+      const endpoints = membership.state?.endpoints.get(peer) ?? [];
+      return { addresses: endpoints.map(({ address }) => address), balanced: false };
     },
     dial: (target) => dialExchange(target, { ...keepAlive.deps, roots }),
     end: (session, cause) => registry.end(session, cause),
   });
 
   // --- ways in and out
-  const control = new ControlServer((call, peer) => void acceptExchange(call, peer, keepAlive.deps));
+  const control = new ControlServer((call, peer) => {
+    const giveUp = () => peer.raw.destroy();
+    contain(acceptExchange(call, peer, keepAlive.deps), { logger, what: 'accepting an exchange', giveUp });
+  });
   const acceptor = new DataAcceptor({
     registry,
     metrics,
@@ -203,7 +208,10 @@ export function createSidecar(options: SidecarOptions): Sidecar {
     context: () => membership.identity.current.tls,
     hasSession: (thumbprint) => registry.hasLive(thumbprint),
     onControl: (peer) => control.take(peer),
-    onData: (peer) => void acceptor.accept(peer),
+    onData: (peer) => {
+      const giveUp = () => peer.raw.destroy();
+      contain(acceptor.accept(peer), { logger, what: 'accepting a data connection', giveUp });
+    },
   });
   const outbound = [...peers].map(
     ([peer, { listen }]) =>

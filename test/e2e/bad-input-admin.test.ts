@@ -15,9 +15,30 @@ const refused = (post: string): readonly (HttpQuestion & { what: string; status:
   { what: 'reading by POST', method: 'POST', path: '/status', status: 405, says: /takes GET only/ },
   { what: 'DELETE', method: 'DELETE', path: '/status', status: 405, says: /takes GET only/ },
   { what: 'a path that nobody knows', path: '/nothing', status: 404, says: /there is GET \/status/ },
-  { what: "a web page's read", path: '/status', headers: { origin: 'http://localhost' }, status: 403, says: /web pages are refused/ },
-  { what: "a web page's change", method: 'POST', path: post, headers: { origin: 'null' }, body: '{}', status: 403, says: /web pages/ },
-  { what: 'a body of 17 KiB', method: 'POST', path: post, body: 'x'.repeat(17 * 1024), status: 413, says: /more than 16384 bytes/ },
+  {
+    what: "a web page's read",
+    path: '/status',
+    headers: { origin: 'http://localhost' },
+    status: 403,
+    says: /web pages are refused/,
+  },
+  {
+    what: "a web page's change",
+    method: 'POST',
+    path: post,
+    headers: { origin: 'null' },
+    body: '{}',
+    status: 403,
+    says: /web pages/,
+  },
+  {
+    what: 'a body of 17 KiB',
+    method: 'POST',
+    path: post,
+    body: 'x'.repeat(17 * 1024),
+    status: 413,
+    says: /more than 16384 bytes/,
+  },
   { what: 'a body that is no JSON', method: 'POST', path: post, body: '{"level"', status: 400, says: /./ },
   { what: 'a key twice', method: 'POST', path: post, body: '{"level":"info","level":"debug"}', status: 400, says: /./ },
 ];
@@ -26,7 +47,10 @@ test('an admin socket refuses what is not for it, with a problem document, and g
   const mesh = await startMesh(t, { agents: { planner: {} } });
   const planner = mesh.agent('planner');
   const sidecar = planner.addresses.admin;
-  const sockets = { sidecar: [sidecar, LEVEL], authority: [join(mesh.authority.stateDir, 'admin.sock'), '/join-credentials'] } as const;
+  const sockets = {
+    sidecar: [sidecar, LEVEL],
+    authority: [join(mesh.authority.stateDir, 'admin.sock'), '/join-credentials'],
+  } as const;
 
   for (const [whose, [socketPath, post]] of Object.entries(sockets)) {
     for (const { what, status, says, ...question } of refused(post)) {
@@ -57,7 +81,8 @@ test('an admin socket refuses what is not for it, with a problem document, and g
   });
 
   await t.test('POST /log-level acts at once and until it is set again', async () => {
-    const set = (level: string) => ask({ socketPath: sidecar }, { method: 'POST', path: LEVEL, body: JSON.stringify({ level }) });
+    const set = (level: string) =>
+      ask({ socketPath: sidecar }, { method: 'POST', path: LEVEL, body: JSON.stringify({ level }) });
     assert.deepEqual(JSON.parse((await set('error')).text), { level: 'error' });
     const from = planner.sidecar.mark();
     await planner.files.writePrompt('You are poisoned.\n');
@@ -91,14 +116,17 @@ test('the metrics port answers three paths by GET, and nobody can hold it up', a
     await connectionOver(socket);
     assert.equal((await ask({ port }, { path: '/livez' })).status, 200);
   });
-  await t.test('callers that say nothing, or a header a minute, are hung up on; a scrape gets through meanwhile', async () => {
-    const slow = Array.from({ length: 40 }, (_, index) => {
-      const socket = connect({ host: '127.0.0.1', port });
-      if (index % 2 === 1) socket.write('GET /metrics HTTP/1.1\r\nhost: x\r\nx-slow: ');
-      return connectionOver(socket, 15_000);
-    });
-    assert.equal((await ask({ port }, { path: '/metrics' })).status, 200);
-    await Promise.all(slow);
-    assert.equal((await ask({ port }, { path: '/readyz' })).status, 200);
-  });
+  await t.test(
+    'callers that say nothing, or a header a minute, are hung up on; a scrape gets through meanwhile',
+    async () => {
+      const slow = Array.from({ length: 40 }, (_, index) => {
+        const socket = connect({ host: '127.0.0.1', port });
+        if (index % 2 === 1) socket.write('GET /metrics HTTP/1.1\r\nhost: x\r\nx-slow: ');
+        return connectionOver(socket, 15_000);
+      });
+      assert.equal((await ask({ port }, { path: '/metrics' })).status, 200);
+      await Promise.all(slow);
+      assert.equal((await ask({ port }, { path: '/readyz' })).status, 200);
+    },
+  );
 });

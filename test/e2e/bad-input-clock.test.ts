@@ -31,18 +31,23 @@ function apart(text: string): number {
 
 test('a clock ten minutes off from the start', async (t) => {
   const config = { timing: { heartbeat: '200ms' } };
-  const mesh = await startMesh(t, { agents: { planner: { calls: ['researcher'], start: false, config }, researcher: { config } } });
+  const mesh = await startMesh(t, {
+    agents: { planner: { calls: ['researcher'], start: false, config }, researcher: { config } },
+  });
   const [planner, researcher] = [mesh.agent('planner'), mesh.agent('researcher')];
 
-  await t.test('ahead, but within the life of what the authority signs: it works, and the peer sees by how much', async () => {
-    await startShifted(planner, { atStartMs: TEN_MINUTES });
-    await planner.waitFor('sidecar_ready');
-    await planner.waitFor('state_applied', ({ objects }) => Number(objects) >= 7);
-    assert.equal(await planner.call('researcher', 'hello'), 'hello');
-    const skew = () => researcher.metric('ait_peer_clock_skew_seconds', { peer: 'planner' });
-    await pollUntil(skew, (seconds) => Math.abs(seconds - 600) < 5);
-    await planner.sidecar.kill();
-  });
+  await t.test(
+    'ahead, but within the life of what the authority signs: it works, and the peer sees by how much',
+    async () => {
+      await startShifted(planner, { atStartMs: TEN_MINUTES });
+      await planner.waitFor('sidecar_ready');
+      await planner.waitFor('state_applied', ({ objects }) => Number(objects) >= 7);
+      assert.equal(await planner.call('researcher', 'hello'), 'hello');
+      const skew = () => researcher.metric('ait_peer_clock_skew_seconds', { peer: 'planner' });
+      await pollUntil(skew, (seconds) => Math.abs(seconds - 600) < 5);
+      await planner.sidecar.kill();
+    },
+  );
 
   await t.test('behind: it does not join, says both times, and joins by itself once the clock is right', async () => {
     await startShifted(planner, { atStartMs: -TEN_MINUTES });
@@ -77,7 +82,9 @@ for (const { way, onSignalMs, tolerance, code, relation } of JUMPS) {
     const from = planner.sidecar.mark();
     planner.sidecar.signal('SIGUSR2');
     await planner.waitFor('session_terminated', (line) => line['code'] === code, { from });
-    const record = (await planner.decisions()).find(({ outcome, rejection }) => outcome === 'terminated' && rejection?.code === code);
+    const record = (await planner.decisions()).find(
+      ({ outcome, rejection }) => outcome === 'terminated' && rejection?.code === code,
+    );
     const { ours, theirs, what } = clocksOf(record);
     assert.ok(Math.abs(ours - Date.now() - onSignalMs) < 10_000, 'ours is the clock that is wrong');
     assert.ok(Math.sign(ours - theirs) === Math.sign(onSignalMs));

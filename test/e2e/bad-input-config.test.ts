@@ -22,10 +22,18 @@ measure:
 `;
 
 /** What `--check-config` says of a file: every pattern must be there. Every process of the mesh exits 2 then. */
-async function refused(verb: string, text: string, wanted: readonly RegExp[], { args = [], env }: RunOptions & { args?: string[] } = {}) {
+async function refused(
+  verb: string,
+  text: string,
+  wanted: readonly RegExp[],
+  { args = [], env }: RunOptions & { args?: string[] } = {},
+) {
   const file = join(folder, 'config.yaml');
   await writeFile(file, text);
-  const { code, output } = await runAit([verb, '--config', file, '--check-config', ...args], env === undefined ? {} : { env });
+  const { code, output } = await runAit(
+    [verb, '--config', file, '--check-config', ...args],
+    env === undefined ? {} : { env },
+  );
   assert.equal(code, 2, output);
   for (const pattern of wanted) assert.match(output, pattern);
   assert.doesNotMatch(output, /defect|\n\s+at /, 'nothing of the inside of the program');
@@ -54,7 +62,8 @@ describe('configuration with mistakes', { concurrency: false }, () => {
   });
 
   test('an authority: all five mistakes at once, each with its line, exit 2', async () => {
-    const text = 'trust_domain: ACME\nlisten: nowhere\nsvid_lifetime: 1s\nlog_level: loud\nstate_epoch: 0\npolicy_dir: policy\n';
+    const text =
+      'trust_domain: ACME\nlisten: nowhere\nsvid_lifetime: 1s\nlog_level: loud\nstate_epoch: 0\npolicy_dir: policy\n';
     const output = await refused('authority', text, [
       /trust_domain: is not a trust domain: lower-case.*config\.yaml:1:1/,
       /listen: is not host:port.*config\.yaml:2:1/,
@@ -78,7 +87,11 @@ describe('configuration with mistakes', { concurrency: false }, () => {
   });
 
   test('mistakes in variables and in --set are named by the variable and the flag, together with those of the file', async () => {
-    const env = { AIT_SIDECAR_METRICS__LISTEN: 'nowhere', AIT_SIDECAR_METRIX__LISTEN: '1', AIT_SIDECAR_LIMITS__UNAUTHENTICATED: 'many' };
+    const env = {
+      AIT_SIDECAR_METRICS__LISTEN: 'nowhere',
+      AIT_SIDECAR_METRIX__LISTEN: '1',
+      AIT_SIDECAR_LIMITS__UNAUTHENTICATED: 'many',
+    };
     const args = ['--set', 'timing.drain=soon', '--set', 'inbund.listen=127.0.0.1:0', '--set', 'socket_mode'];
     await refused(
       'sidecar',
@@ -94,7 +107,12 @@ describe('configuration with mistakes', { concurrency: false }, () => {
       ],
       { args, env },
     );
-    await refused('authority', 'policy_dir: policy\n', [/trust_domain: is not a trust domain.*\(flag --trust-domain\)/], { args: ['--trust-domain', 'A B'] });
+    await refused(
+      'authority',
+      'policy_dir: policy\n',
+      [/trust_domain: is not a trust domain.*\(flag --trust-domain\)/],
+      { args: ['--trust-domain', 'A B'] },
+    );
   });
 
   for (const [what, text, says] of [
@@ -119,7 +137,10 @@ describe('configuration with mistakes', { concurrency: false }, () => {
   test('without --check-config the same mistakes keep the process from starting, exit 2', async () => {
     const file = join(folder, 'config.yaml');
     await writeFile(file, SIDECAR.concat('metrix: {}\n'));
-    for (const args of [['sidecar', '--config', file], ['authority', '--config', file]]) {
+    for (const args of [
+      ['sidecar', '--config', file],
+      ['authority', '--config', file],
+    ]) {
       const { code, output } = await runAit(args);
       assert.equal(code, 2);
       assert.match(output, /metrix: is not a setting/);

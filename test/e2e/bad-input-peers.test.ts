@@ -28,19 +28,34 @@ function drip(socket: Socket, bytes: Buffer): void {
 
 /** What somebody who is no peer may do right after TCP. */
 const STRANGERS = [
-  { what: 'garbage', act: (socket: Socket) => socket.write('\0\r\n\x80 nonsense'.repeat(20)), code: 'TLS_HANDSHAKE_FAILED' },
-  { what: 'plain HTTP', act: (socket: Socket) => socket.write('GET / HTTP/1.1\r\nhost: x\r\n\r\n'), code: 'TLS_HANDSHAKE_FAILED' },
-  { what: 'HTTP/2 without TLS', act: (socket: Socket) => socket.write('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), code: 'TLS_HANDSHAKE_FAILED' },
+  {
+    what: 'garbage',
+    act: (socket: Socket) => socket.write('\0\r\n\x80 nonsense'.repeat(20)),
+    code: 'TLS_HANDSHAKE_FAILED',
+  },
+  {
+    what: 'plain HTTP',
+    act: (socket: Socket) => socket.write('GET / HTTP/1.1\r\nhost: x\r\n\r\n'),
+    code: 'TLS_HANDSHAKE_FAILED',
+  },
+  {
+    what: 'HTTP/2 without TLS',
+    act: (socket: Socket) => socket.write('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'),
+    code: 'TLS_HANDSHAKE_FAILED',
+  },
   { what: 'nothing', act: () => undefined, code: 'TLS_HANDSHAKE_TIMEOUT' },
   { what: 'a ClientHello by drops', act: (socket: Socket) => drip(socket, HALF_HELLO), code: 'TLS_HANDSHAKE_TIMEOUT' },
 ] as const;
 
 test('a caller that speaks garbage, nothing or too slowly is ended, named and counted; the others notice nothing', async (t) => {
-  const mesh = await startMesh(t, { agents: { planner: { calls: ['researcher'] }, researcher: { config: { timing: TIMING } } } });
+  const mesh = await startMesh(t, {
+    agents: { planner: { calls: ['researcher'] }, researcher: { config: { timing: TIMING } } },
+  });
   const [planner, researcher] = [mesh.agent('planner'), mesh.agent('researcher')];
   const attacker = await Attacker.of(t, mesh);
   const open = planner.connect('researcher');
-  const refusals = (reason: string) => researcher.metric('ait_connections_refused_total', { direction: 'inbound', reason });
+  const refusals = (reason: string) =>
+    researcher.metric('ait_connections_refused_total', { direction: 'inbound', reason });
   const goesOn = async () => {
     open.socket.write('.');
     await open.read(1);
@@ -61,8 +76,14 @@ test('a caller that speaks garbage, nothing or too slowly is ended, named and co
     });
   }
 
-  for (const [protocol, code] of [['h2', 'EXCHANGE_TIMEOUT'], ['ait-data/1', 'DATA_PREFACE_INVALID']] as const) {
-    for (const [what, bytes] of [['nothing', ''], ['garbage', '\0\x05nonsense\r\n\r\n'.repeat(4)]] as const) {
+  for (const [protocol, code] of [
+    ['h2', 'EXCHANGE_TIMEOUT'],
+    ['ait-data/1', 'DATA_PREFACE_INVALID'],
+  ] as const) {
+    for (const [what, bytes] of [
+      ['nothing', ''],
+      ['garbage', '\0\x05nonsense\r\n\r\n'.repeat(4)],
+    ] as const) {
       await t.test(`after TLS with a good certificate, ${protocol}: ${what}`, async () => {
         const identity = attacker.member('planner');
         const from = researcher.sidecar.mark();
@@ -71,7 +92,10 @@ test('a caller that speaks garbage, nothing or too slowly is ended, named and co
         await connectionOver(socket);
         if (protocol === 'h2' && bytes !== '') {
           // No HTTP/2, no call, no exchange: there is nothing to refuse but the bytes, and HTTP/2 itself does.
-          await pollUntil(() => researcher.metric('ait_unauthenticated_connections'), (count) => count === 0);
+          await pollUntil(
+            () => researcher.metric('ait_unauthenticated_connections'),
+            (count) => count === 0,
+          );
         } else {
           const { subject } = await researcher.waitForVerdict({ code }, { from });
           assert.equal(subject, identity.spiffeId, 'whose certificate it was is known');
@@ -82,7 +106,10 @@ test('a caller that speaks garbage, nothing or too slowly is ended, named and co
   }
 
   await t.test('all that was refused left nothing behind', async () => {
-    await pollUntil(() => researcher.metric('ait_unauthenticated_connections'), (count) => count === 0);
+    await pollUntil(
+      () => researcher.metric('ait_unauthenticated_connections'),
+      (count) => count === 0,
+    );
     assert.equal((await researcher.sessions()).length, 1);
     assert.equal(researcher.app.received.includes('nonsense'), false);
     open.socket.destroy();
@@ -93,7 +120,11 @@ test('a called peer that speaks garbage, nothing or is not there: the call ends 
   const mesh = await startMesh(t, { agents: { planner: { calls: [], start: false }, researcher: { start: false } } });
   const identity = (await Attacker.of(t, mesh)).member('researcher');
   for (const { name, onRaw, code } of [
-    { name: 'garbage', onRaw: (socket: Socket) => void socket.write('nonsense '.repeat(50)), code: 'TLS_HANDSHAKE_FAILED' },
+    {
+      name: 'garbage',
+      onRaw: (socket: Socket) => void socket.write('nonsense '.repeat(50)),
+      code: 'TLS_HANDSHAKE_FAILED',
+    },
     { name: 'nothing', onRaw: () => undefined, code: 'TLS_HANDSHAKE_TIMEOUT' },
     { name: 'slowly', onRaw: (socket: Socket) => drip(socket, HALF_HELLO), code: 'TLS_HANDSHAKE_TIMEOUT' },
     { name: 'hang-up', onRaw: (socket: Socket) => void socket.destroy(), code: 'TLS_HANDSHAKE_FAILED' },
@@ -109,7 +140,10 @@ test('a called peer that speaks garbage, nothing or is not there: the call ends 
       assert.match(String(detail), /\w/);
       assert.match(String(action), /\w/);
       const counted = await caller.metric('ait_exchanges_total', { direction: 'outbound', result: code });
-      assert.equal(counted + (await caller.metric('ait_connections_refused_total', { direction: 'outbound', reason: code })) > 0, true);
+      assert.equal(
+        counted + (await caller.metric('ait_connections_refused_total', { direction: 'outbound', reason: code })) > 0,
+        true,
+      );
       await caller.sidecar.kill();
     });
   }

@@ -10,7 +10,9 @@ import { startMesh, type TestMesh } from '../support/mesh.ts';
 const FILE = 'baselines/planner-1';
 
 async function problems({ authority }: TestMesh): Promise<PolicyProblem[]> {
-  return JSON.parse(await httpGet({ socketPath: join(authority.stateDir, 'admin.sock') }, '/policy-problems')) as PolicyProblem[];
+  return JSON.parse(
+    await httpGet({ socketPath: join(authority.stateDir, 'admin.sock') }, '/policy-problems'),
+  ) as PolicyProblem[];
 }
 
 /** Changes the policy directory, and awaits the authority's word on the file. */
@@ -28,7 +30,12 @@ async function changed(mesh: TestMesh, file: string, change: () => Promise<unkno
 async function metric({ authority }: TestMesh, series: string): Promise<number> {
   const { metrics_listen: address } = await authority.process.waitFor('authority_ready');
   const text = await httpGet({ address: address as string }, '/metrics');
-  return Number(text.split('\n').find((line) => line.startsWith(`${series} `))?.split(' ')[1]);
+  return Number(
+    text
+      .split('\n')
+      .find((line) => line.startsWith(`${series} `))
+      ?.split(' ')[1],
+  );
 }
 
 test('a baseline that breaks, vanishes or is emptied is named by file and line, and withdraws nothing', async (t) => {
@@ -38,7 +45,10 @@ test('a baseline that breaks, vanishes or is emptied is named by file and line, 
   const good = await readFile(join(authority.policyDir, `${FILE}.yaml`), 'utf8');
   const repaired = async () => {
     await authority.writePolicy(FILE, good);
-    await pollUntil(() => problems(mesh), (all) => all.every(({ file }) => file !== `${FILE}.yaml`));
+    await pollUntil(
+      () => problems(mesh),
+      (all) => all.every(({ file }) => file !== `${FILE}.yaml`),
+    );
   };
 
   await t.test('a new file that is broken, beside good ones: those come into force', async () => {
@@ -68,29 +78,63 @@ test('a baseline that breaks, vanishes or is emptied is named by file and line, 
     assert.equal((await open.read(1)).toString(), '.', 'the session that was open still is');
   };
   for (const { what, change, severity, line, says } of [
-    { what: 'breaks', change: () => authority.writePolicy(FILE, good.replace(/^agent:.*$/m, 'agent: planner]: x')), severity: 'error', line: 1, says: /./ },
-    { what: 'loses a field', change: () => authority.writePolicy(FILE, good.replace(/^agent:.*\n/m, '')), severity: 'error', line: 1, says: /agent is missing/ },
-    { what: 'vanishes', change: () => authority.removePolicy(FILE), severity: 'warning', line: 0, says: /planner-1 stays in force.*set `state: retired`/ },
-    { what: 'is emptied', change: () => authority.writePolicy(FILE, ''), severity: 'warning', line: 0, says: /planner-1 stays in force/ },
+    {
+      what: 'breaks',
+      change: () => authority.writePolicy(FILE, good.replace(/^agent:.*$/m, 'agent: planner]: x')),
+      severity: 'error',
+      line: 1,
+      says: /./,
+    },
+    {
+      what: 'loses a field',
+      change: () => authority.writePolicy(FILE, good.replace(/^agent:.*\n/m, '')),
+      severity: 'error',
+      line: 1,
+      says: /agent is missing/,
+    },
+    {
+      what: 'vanishes',
+      change: () => authority.removePolicy(FILE),
+      severity: 'warning',
+      line: 0,
+      says: /planner-1 stays in force.*set `state: retired`/,
+    },
+    {
+      what: 'is emptied',
+      change: () => authority.writePolicy(FILE, ''),
+      severity: 'warning',
+      line: 0,
+      says: /planner-1 stays in force/,
+    },
   ] as const) {
-    await t.test(`the file of a baseline in force ${what}: it stays in force, also after the authority was restarted`, async () => {
-      await goesOn();
-      const told = await changed(mesh, FILE, change);
-      assert.equal(told.severity, severity);
-      assert.ok(told.line >= line, `line ${told.line}`);
-      assert.match(`${told.field} ${told.message}`, says);
-      await goesOn();
+    await t.test(
+      `the file of a baseline in force ${what}: it stays in force, also after the authority was restarted`,
+      async () => {
+        await goesOn();
+        const told = await changed(mesh, FILE, change);
+        assert.equal(told.severity, severity);
+        assert.ok(told.line >= line, `line ${told.line}`);
+        assert.match(`${told.field} ${told.message}`, says);
+        await goesOn();
 
-      await authority.process.stop();
-      await authority.start();
-      assert.ok((await problems(mesh)).some(({ file }) => file === `${FILE}.yaml`), 'it is still complained about');
-      // A process that knows nothing from before gets the baseline from the restarted authority.
-      const fresh = await mesh.addInstance(`planner-${what.split(' ')[0]}`, { agent: 'planner', files: planner.files, spec: { calls: [] } });
-      assert.equal((await fresh.status()).inOrder, true);
-      await fresh.sidecar.stop();
-      await goesOn();
-      await repaired();
-    });
+        await authority.process.stop();
+        await authority.start();
+        assert.ok(
+          (await problems(mesh)).some(({ file }) => file === `${FILE}.yaml`),
+          'it is still complained about',
+        );
+        // A process that knows nothing from before gets the baseline from the restarted authority.
+        const fresh = await mesh.addInstance(`planner-${what.split(' ')[0]}`, {
+          agent: 'planner',
+          files: planner.files,
+          spec: { calls: [] },
+        });
+        assert.equal((await fresh.status()).inOrder, true);
+        await fresh.sidecar.stop();
+        await goesOn();
+        await repaired();
+      },
+    );
   }
   open.socket.destroy();
 });

@@ -43,12 +43,19 @@ test('a sidecar that cannot start says which thing is in the way and what to do,
   const stateDir = join(planner.folder, 'state');
 
   await t.test('the inbound port is in use', async () => {
-    assertClear(await startWith(planner, { inbound: { listen: inbound } }), new RegExp(`inbound: ${inbound} is in use by another process`), /ss -ltnp/);
+    assertClear(
+      await startWith(planner, { inbound: { listen: inbound } }),
+      new RegExp(`inbound: ${inbound} is in use by another process`),
+      /ss -ltnp/,
+    );
   });
   await t.test('the metrics port is in use', async () => {
-    assertClear(await startWith(planner, { metrics: { listen: metrics } }), new RegExp(`metrics and probes: ${metrics} is in use`));
+    assertClear(
+      await startWith(planner, { metrics: { listen: metrics } }),
+      new RegExp(`metrics and probes: ${metrics} is in use`),
+    );
   });
-  await t.test("a socket for a peer is held by a living process, which keeps it", async (t) => {
+  await t.test('a socket for a peer is held by a living process, which keeps it', async (t) => {
     const path = join(planner.folder, 'held.sock');
     await occupy(t, path);
     const peers = [{ agent: 'researcher', listen: `unix:${path}` }];
@@ -56,7 +63,10 @@ test('a sidecar that cannot start says which thing is in the way and what to do,
     assert.ok((await stat(path)).isSocket());
   });
   await t.test('another sidecar has the state directory', async () => {
-    assertClear(await startWith(planner, { state_dir: join(researcher.folder, 'state') }), /another process listens on unix:.*admin\.sock/);
+    assertClear(
+      await startWith(planner, { state_dir: join(researcher.folder, 'state') }),
+      /another process listens on unix:.*admin\.sock/,
+    );
     assert.equal((await researcher.status()).ready, true);
   });
   await t.test('a file that is no socket is where a socket should be: it is not removed', async () => {
@@ -67,15 +77,26 @@ test('a sidecar that cannot start says which thing is in the way and what to do,
   });
   await t.test('the state directory is below a file', async () => {
     const path = join(planner.folder, 'bad.yaml', 'state');
-    assertClear(await startWith(planner, { state_dir: path }), new RegExp(`the state directory ${path} cannot be used`), /state_dir/);
+    assertClear(
+      await startWith(planner, { state_dir: path }),
+      new RegExp(`the state directory ${path} cannot be used`),
+      /state_dir/,
+    );
   });
   await t.test('the path of the admin socket is too long for one', async () => {
-    assertClear(await startWith(planner, { admin: { socket: `/tmp/${'x'.repeat(120)}` } }), /longer than the path of a socket can be/);
+    assertClear(
+      await startWith(planner, { admin: { socket: `/tmp/${'x'.repeat(120)}` } }),
+      /longer than the path of a socket can be/,
+    );
   });
 
   await t.test('the join credential is missing, or a directory', async () => {
     const missing = { authority: { join_credential: join(planner.folder, 'gone') } };
-    assertClear(await startWith(planner, missing), /FILE_UNREADABLE: cannot read the join credential .*gone/, /ait agent credential/);
+    assertClear(
+      await startWith(planner, missing),
+      /FILE_UNREADABLE: cannot read the join credential .*gone/,
+      /ait agent credential/,
+    );
     await mkdir(join(planner.folder, 'folder'));
     const folder = { authority: { join_credential: join(planner.folder, 'folder') } };
     assertClear(await startWith(planner, folder), /FILE_UNREADABLE: cannot read the join credential .*folder/);
@@ -92,16 +113,29 @@ test('a sidecar that cannot start says which thing is in the way and what to do,
     const genuine = parseJoinCredential(await mesh.authority.credential('planner'));
     const from = mesh.authority.process.mark();
     const text = joinCredentialToText({ ...genuine, rootSha256: 'ab'.repeat(32) });
-    assertClear(await startWith(planner, await credentialFile(planner, text)), /the authority refused this instance: .*is not the authority that the join credential was made by/);
-    assert.ok(!mesh.authority.process.lines.slice(from).some(({ event }) => event === 'joined' || event === 'join_refused'));
+    assertClear(
+      await startWith(planner, await credentialFile(planner, text)),
+      /the authority refused this instance: .*is not the authority that the join credential was made by/,
+    );
+    assert.ok(
+      !mesh.authority.process.lines.slice(from).some(({ event }) => event === 'joined' || event === 'join_refused'),
+    );
   });
   await t.test('the join credential has ended, or is used up', async () => {
     const ended = await mesh.authority.credential('planner', { expires: '1ms' });
-    assertClear(await startWith(planner, await credentialFile(planner, ended)), /the authority refused this instance: JOIN_CREDENTIAL_EXPIRED/, /ait agent credential/);
+    assertClear(
+      await startWith(planner, await credentialFile(planner, ended)),
+      /the authority refused this instance: JOIN_CREDENTIAL_EXPIRED/,
+      /ait agent credential/,
+    );
     const once = await mesh.authority.credential('planner', { uses: 1 });
     // This one joins, and then finds its port taken.
     await startWith(planner, { ...(await credentialFile(planner, once)), inbound: { listen: inbound } });
-    assertClear(await startWith(planner, await credentialFile(planner, once)), /the authority refused this instance: JOIN_CREDENTIAL_USED_UP/, /ait agent credential/);
+    assertClear(
+      await startWith(planner, await credentialFile(planner, once)),
+      /the authority refused this instance: JOIN_CREDENTIAL_USED_UP/,
+      /ait agent credential/,
+    );
   });
 
   await t.test('after all of this it starts as it should, over the sockets of one that was killed', async () => {
@@ -116,32 +150,54 @@ test('a sidecar that cannot start says which thing is in the way and what to do,
 
 /** Starts another authority over the same files but for these settings. */
 async function secondAuthority({ authority }: TestMesh, changes: Readonly<Record<string, string>>): Promise<Outcome> {
-  const env = Object.fromEntries(Object.entries(changes).map(([name, value]) => [`AIT_AUTHORITY_${name.toUpperCase()}`, value]));
+  const env = Object.fromEntries(
+    Object.entries(changes).map(([name, value]) => [`AIT_AUTHORITY_${name.toUpperCase()}`, value]),
+  );
   return runAit(['authority', '--config', join(authority.folder, 'authority.yaml')], { env });
 }
 
 test('an authority that cannot start says which thing is in the way and what to do, exits 1 and leaves the thing alone', async (t) => {
   const mesh = await startMesh(t, { agents: { planner: {} } });
   const { authority } = mesh;
-  const { listen, metrics_listen: metrics } = (await authority.process.waitFor('authority_ready')) as unknown as Record<string, string>;
+  const { listen, metrics_listen: metrics } = (await authority.process.waitFor('authority_ready')) as unknown as Record<
+    string,
+    string
+  >;
   const other = { state_dir: join(mesh.folder, 'other'), listen: '127.0.0.1:0', metrics_listen: '127.0.0.1:0' };
 
   await t.test('its state is in use: STATE_LOCKED, naming the process', async () => {
-    assertClear(await secondAuthority(mesh, {}), new RegExp(`STATE_LOCKED: .*in use by process ${authority.process.pid}`));
+    assertClear(
+      await secondAuthority(mesh, {}),
+      new RegExp(`STATE_LOCKED: .*in use by process ${authority.process.pid}`),
+    );
   });
   await t.test('its port is in use', async () => {
-    assertClear(await secondAuthority(mesh, { ...other, listen: listen! }), new RegExp(`${listen} is in use by another process`));
+    assertClear(
+      await secondAuthority(mesh, { ...other, listen: listen! }),
+      new RegExp(`${listen} is in use by another process`),
+    );
   });
   await t.test('its metrics port is in use', async () => {
-    assertClear(await secondAuthority(mesh, { ...other, metrics_listen: metrics! }), new RegExp(`${metrics} is in use by another process`));
+    assertClear(
+      await secondAuthority(mesh, { ...other, metrics_listen: metrics! }),
+      new RegExp(`${metrics} is in use by another process`),
+    );
   });
   await t.test('its state directory is below a file', async () => {
     const path = join(authority.folder, 'authority.yaml', 'state');
-    assertClear(await secondAuthority(mesh, { ...other, state_dir: path }), new RegExp(`the state directory ${path} cannot be used`), /state_dir/);
+    assertClear(
+      await secondAuthority(mesh, { ...other, state_dir: path }),
+      new RegExp(`the state directory ${path} cannot be used`),
+      /state_dir/,
+    );
   });
   await t.test('its policy directory is missing', async () => {
     const path = join(mesh.folder, 'no-policy');
-    assertClear(await secondAuthority(mesh, { ...other, policy_dir: path }), new RegExp(`the policy directory ${path} cannot be read`), /policy_dir/);
+    assertClear(
+      await secondAuthority(mesh, { ...other, policy_dir: path }),
+      new RegExp(`the policy directory ${path} cannot be read`),
+      /policy_dir/,
+    );
   });
   await t.test('its state was cut off: it is left as it is, and nothing starts from empty', async () => {
     await authority.process.stop();

@@ -20,33 +20,39 @@ test('a sidecar that cannot keep its state says so and works: sessions, drift an
     assert.equal(await planner.call('researcher', 'again'), 'again');
   };
 
-  await t.test('nothing can be written from the start: what was to be kept is named, and nothing else is lost', async () => {
-    // What a full disk or a read-only mount does to a write, without needing either.
-    await mkdir(join(state, 'mesh-state.json', 'in-the-way'), { recursive: true });
-    await writeFile(join(state, 'prompts'), 'in the way');
-    await planner.start();
-    assert.equal((await planner.waitFor('state_unreadable'))['level'], 'warn');
-    assert.equal((await planner.waitFor('state_not_kept'))['level'], 'error');
-    assert.equal((await planner.waitFor('prompt_memory_write_failed'))['level'], 'warn');
-    await works();
-  });
+  await t.test(
+    'nothing can be written from the start: what was to be kept is named, and nothing else is lost',
+    async () => {
+      // What a full disk or a read-only mount does to a write, without needing either.
+      await mkdir(join(state, 'mesh-state.json', 'in-the-way'), { recursive: true });
+      await writeFile(join(state, 'prompts'), 'in the way');
+      await planner.start();
+      assert.equal((await planner.waitFor('state_unreadable'))['level'], 'warn');
+      assert.equal((await planner.waitFor('state_not_kept'))['level'], 'error');
+      assert.equal((await planner.waitFor('prompt_memory_write_failed'))['level'], 'warn');
+      await works();
+    },
+  );
 
-  await t.test('the directory is taken away while it runs: the next state cannot be kept, and is in force', async () => {
-    await planner.sidecar.stop();
-    await rm(state, { recursive: true });
-    await planner.start();
-    await planner.call('researcher');
-    assert.ok(!planner.sidecar.lines.some(({ event }) => event === 'state_not_kept'));
-    const away = join(planner.folder, 'state-away');
-    await rename(state, away);
-    await writeFile(state, 'in the way');
-    const from = planner.sidecar.mark();
-    await mesh.nudge(planner);
-    assert.equal((await planner.waitFor('state_not_kept', () => true, { from }))['level'], 'error');
-    await works();
-    await rm(state);
-    await rename(away, state);
-  });
+  await t.test(
+    'the directory is taken away while it runs: the next state cannot be kept, and is in force',
+    async () => {
+      await planner.sidecar.stop();
+      await rm(state, { recursive: true });
+      await planner.start();
+      await planner.call('researcher');
+      assert.ok(!planner.sidecar.lines.some(({ event }) => event === 'state_not_kept'));
+      const away = join(planner.folder, 'state-away');
+      await rename(state, away);
+      await writeFile(state, 'in the way');
+      const from = planner.sidecar.mark();
+      await mesh.nudge(planner);
+      assert.equal((await planner.waitFor('state_not_kept', () => true, { from }))['level'], 'error');
+      await works();
+      await rm(state);
+      await rename(away, state);
+    },
+  );
 
   await t.test('it is below a file, with the admin socket elsewhere: it starts, and says what that costs', async () => {
     await planner.sidecar.stop();

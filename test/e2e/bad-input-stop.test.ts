@@ -49,12 +49,17 @@ for (const stopped of ['planner', 'researcher'] as const) {
     assert.ok(sidecar.lines.some(({ event }) => event === 'sidecar_stopped'));
     assert.equal(existsSync(addresses.admin), false, 'no socket file is left');
     const other = mesh.agent(stopped === 'planner' ? 'researcher' : 'planner');
-    assert.deepEqual((await other.decisions()).map(({ rejection }) => rejection?.code).filter((code) => code?.endsWith('_DRIFT')), []);
+    assert.deepEqual(
+      (await other.decisions()).map(({ rejection }) => rejection?.code).filter((code) => code?.endsWith('_DRIFT')),
+      [],
+    );
   });
 }
 
 test('SIGTERM with a stream that never ends: cut when the drain time is over, exit 0', async (t) => {
-  const mesh = await startMesh(t, { agents: { planner: { calls: ['researcher'], config: { timing: { drain: '300ms' } } }, researcher: {} } });
+  const mesh = await startMesh(t, {
+    agents: { planner: { calls: ['researcher'], config: { timing: { drain: '300ms' } } }, researcher: {} },
+  });
   const planner = mesh.agent('planner');
   const stream = planner.connect('researcher');
   stream.socket.write('one');
@@ -67,7 +72,9 @@ test('SIGTERM with a stream that never ends: cut when the drain time is over, ex
 });
 
 test('SIGTERM during the start: exit at once, nothing is left listening, no defect is reported', async (t) => {
-  const mesh = await startMesh(t, { agents: { planner: { calls: ['researcher'], start: false }, researcher: { start: false } } });
+  const mesh = await startMesh(t, {
+    agents: { planner: { calls: ['researcher'], start: false }, researcher: { start: false } },
+  });
   const planner = mesh.agent('planner');
 
   await t.test('while the authority is not there', async () => {

@@ -11,7 +11,7 @@ const prompt = (letter: string) => `You are planner ${letter}.\n`;
 test('a prompt that is rewritten all the time: MEASUREMENT_UNSTABLE, which is no drift; left alone, calls work again', async (t) => {
   const mesh = await startMesh(t, { agents: { planner: { calls: ['researcher'], start: false }, researcher: {} } });
   const [planner, researcher] = [mesh.agent('planner'), mesh.agent('researcher')];
-  for (const [index, letter] of [...LETTERS].entries()) {
+  for (const [index, letter] of LETTERS.split('').entries()) {
     await planner.files.writePrompt(prompt(letter));
     await mesh.approve('planner', { id: `planner-letter-${index}`, files: planner.files });
   }
@@ -21,7 +21,10 @@ test('a prompt that is rewritten all the time: MEASUREMENT_UNSTABLE, which is no
   await connection.read(6);
 
   const from = planner.sidecar.mark();
-  const writer = await RestlessWriter.start(planner.files.prompt, { offset: prompt('').indexOf('.'), letters: LETTERS });
+  const writer = await RestlessWriter.start(planner.files.prompt, {
+    offset: prompt('').indexOf('.'),
+    letters: LETTERS,
+  });
   t.after(() => writer.stop());
   const verdict = await planner.waitFor('session_terminated', () => true, { from });
   assert.equal(verdict['code'], 'MEASUREMENT_UNSTABLE');

@@ -63,5 +63,5 @@ test('trust rule 8: a call in flight ends at once, on both sides of the session,
   assert.deepEqual([code, subject], ['SYSTEM_PROMPT_DRIFT', 'self']);
   const theirs = await researcher.waitFor('session_terminated');
   assert.equal(theirs['code'], 'PEER_ENDED');
-  assert.deepEqual(theirs['peerSaid'], { reason: 'DRIFT', correlationId: theirs['correlationId'] });
+  assert.deepEqual(theirs['peerSaid'], { reason: 'UNAVAILABLE', correlationId: theirs['correlationId'] });
 });

@@ -35,9 +35,17 @@ function tools(what: string, text: string | Buffer, says: RegExp, reason: Failur
 /** Each says where to look: the file, and the place in it as far as there is one. */
 export const BAD_MANIFESTS: readonly BadManifest[] = [
   knowledge('not JSON', '{"version": "1",\n "entries": [,]}', /manifest\.json:2:\d+: /),
-  knowledge('a key twice', '{"version": "1", "version": "2", "entries": []}', /manifest\.json:1:18: this key is already in the object/),
+  knowledge(
+    'a key twice',
+    '{"version": "1", "version": "2", "entries": []}',
+    /manifest\.json:1:18: this key is already in the object/,
+  ),
   knowledge('no entries', '{"version": "1", "entries": []}', /manifest\.json: no entries/, 'empty'),
-  knowledge('a digest that is none', '{"version": "1", "entries": [{"name": "a", "sha256": "AB"}]}', /entries\[0\]\.sha256/),
+  knowledge(
+    'a digest that is none',
+    '{"version": "1", "entries": [{"name": "a", "sha256": "AB"}]}',
+    /entries\[0\]\.sha256/,
+  ),
   knowledge(
     'an entry outside the root',
     `{"version": "1", "entries": [{"name": "a", "sha256": "${HEX}", "path": "../../etc/passwd"}]}`,
@@ -57,7 +65,8 @@ export const BAD_MANIFESTS: readonly BadManifest[] = [
   {
     what: 'weights that are not there',
     dimension: 'model',
-    spoil: ({ model: path }) => writeFile(path, '{"provider": "a", "id": "b", "version": "1", "weights": "weights.bin"}'),
+    spoil: ({ model: path }) =>
+      writeFile(path, '{"provider": "a", "id": "b", "version": "1", "weights": "weights.bin"}'),
     code: 'MEASUREMENT_UNREADABLE',
     reason: 'missing',
     says: /weights\.bin: does not exist/,

@@ -11,7 +11,10 @@ export function connectionOver(socket: Socket, deadlineMs = 10_000): Promise<voi
   // An end behind bytes that nobody reads would never be seen.
   if (socket.listenerCount('data') === 0) socket.resume();
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(`the connection is still open after ${deadlineMs} ms`)), deadlineMs);
+    const timer = setTimeout(
+      () => reject(new Error(`the connection is still open after ${deadlineMs} ms`)),
+      deadlineMs,
+    );
     const over = () => {
       clearTimeout(timer);
       resolve();

@@ -13,18 +13,21 @@ export function ask(
   { method = 'GET', path, headers = {}, body }: HttpQuestion,
 ): Promise<{ readonly status: number; readonly type: string; readonly text: string }> {
   return new Promise((resolve, reject) => {
-    const call = request({ host: '127.0.0.1', ...where, method, path, headers, timeout: 5_000, agent: false }, (response) => {
-      const chunks: Buffer[] = [];
-      response.on('data', (chunk: Buffer) => chunks.push(chunk));
-      response.on('error', reject);
-      response.on('end', () => {
-        resolve({
-          status: response.statusCode ?? 0,
-          type: response.headers['content-type'] ?? '',
-          text: Buffer.concat(chunks).toString(),
+    const call = request(
+      { host: '127.0.0.1', ...where, method, path, headers, timeout: 5_000, agent: false },
+      (response) => {
+        const chunks: Buffer[] = [];
+        response.on('data', (chunk: Buffer) => chunks.push(chunk));
+        response.on('error', reject);
+        response.on('end', () => {
+          resolve({
+            status: response.statusCode ?? 0,
+            type: response.headers['content-type'] ?? '',
+            text: Buffer.concat(chunks).toString(),
+          });
         });
-      });
-    });
+      },
+    );
     call.on('timeout', () => call.destroy(new Error(`no answer to ${method} ${path}`)));
     call.on('error', reject);
     call.end(body);

@@ -12,7 +12,8 @@ export async function pollUntil<T>(
   for (;;) {
     const answer = await ask();
     if (satisfies(answer)) return answer;
-    if (performance.now() > until) throw new Error(`not within ${deadlineMs} ms; the last answer was ${JSON.stringify(answer)}`);
+    if (performance.now() > until)
+      throw new Error(`not within ${deadlineMs} ms; the last answer was ${JSON.stringify(answer)}`);
     await new Promise((resolve) => setTimeout(resolve, everyMs));
   }
 }

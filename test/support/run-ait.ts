@@ -14,7 +14,10 @@ export interface RunOptions {
 }
 
 /** Runs `ait` with these arguments to its end. */
-export async function runAit(args: readonly string[], { env = {}, deadlineMs = 15_000 }: RunOptions = {}): Promise<Outcome> {
+export async function runAit(
+  args: readonly string[],
+  { env = {}, deadlineMs = 15_000 }: RunOptions = {},
+): Promise<Outcome> {
   const child = new LoggedProcess(`ait ${args[0] ?? ''}`, [AIT_BINARY, ...args], { ...env });
   const timer = setTimeout(() => child.signal('SIGKILL'), deadlineMs);
   const code = await child.exited;

@@ -97,6 +97,9 @@ export class AuthorityChannel {
     this.#channel = new Channel(this.#target, this.#credentials, {
       ...CHANNEL_OPTIONS,
       'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
+      // An authority that fell silent must be noticed: until then no revocation arrives.
+      'grpc.keepalive_time_ms': 10_000,
+      'grpc.keepalive_timeout_ms': 5_000,
     });
   }
 
@@ -111,8 +114,9 @@ export class AuthorityChannel {
   ): Promise<Response> {
     return new Promise((resolve, reject) => {
       // A gRPC deadline is a time of the wall clock, which may step; this is a duration.
-      const timer = setTimeout(() => pending.cancel(), CALL_TIMEOUT_MS);
-      const pending = call((error, response) => {
+      const timer = setTimeout(() => pending?.cancel(), CALL_TIMEOUT_MS);
+      let pending: ClientUnaryCall | undefined;
+      pending = call((error, response) => {
         clearTimeout(timer);
         if (error !== null) reject(this.explain(error));
         else if (response === undefined) reject(new AuthorityError('an empty answer', { transient: true }));

@@ -113,7 +113,11 @@ export class DataAcceptor {
       return;
     }
     connection.attach(agent);
-    if (!connection.usable) return;
+    if (!connection.usable) {
+      registry.release(session, connection);
+      connection.reset();
+      return;
+    }
     peer.socket.write(framePreface(dataAnswerCodec.encode({ accepted: {} })));
     await connection.carry(session, { registry, metrics, direction: 'inbound' });
   }

@@ -44,7 +44,11 @@ export class DataConnection implements SessionConnection {
   /** Carries bytes until both ends are closed. */
   async carry(session: Session, { registry, metrics, direction }: CarryDeps): Promise<void> {
     const agent = this.#agent;
-    if (agent === undefined || !this.usable) return;
+    if (agent === undefined || !this.usable) {
+      registry.release(session, this);
+      this.reset();
+      return;
+    }
     metrics.connections.add({ direction }, 1);
     const mesh = this.#mesh;
     const outcome = await tunnel(

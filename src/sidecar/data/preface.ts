@@ -34,6 +34,11 @@ export function readPreface(socket: TLSSocket, timeoutMs: number): Promise<Prefa
       if (wanted === undefined) {
         const length = socket.read(LENGTH_BYTES) as Buffer | null;
         if (length === null) return;
+        // On a stream that has ended, read() gives what is left, however little.
+        if (length.length < LENGTH_BYTES) {
+          onEnd();
+          return;
+        }
         wanted = length.readUInt16BE(0);
         if (wanted === 0 || wanted > MAX_PREFACE_BYTES) {
           finish({ ok: false, detail: `a preface of ${wanted} bytes; 1 to ${MAX_PREFACE_BYTES} are allowed` });
@@ -41,7 +46,9 @@ export function readPreface(socket: TLSSocket, timeoutMs: number): Promise<Prefa
         }
       }
       const message = socket.read(wanted) as Buffer | null;
-      if (message !== null) finish({ ok: true, message });
+      if (message === null) return;
+      if (message.length < wanted) onEnd();
+      else finish({ ok: true, message });
     };
     const timer = setTimeout(
       () => finish({ ok: false, detail: `no complete preface within ${timeoutMs} ms` }),

@@ -1,6 +1,7 @@
 import type { Client, ClientDuplexStream } from '@grpc/grpc-js';
 import { admit, type Candidate } from '../../domain/admission.ts';
 import type { SpiffeId } from '../../domain/agent-id.ts';
+import { isHostPort } from '../../domain/host-port.ts';
 import { rejection, type Rejection } from '../../domain/rejection.ts';
 import type { ExchangeRequest } from '../../wire/generated/ait/v1/ExchangeRequest.ts';
 import type { ExchangeResponse__Output } from '../../wire/generated/ait/v1/ExchangeResponse.ts';
@@ -123,6 +124,10 @@ async function converse(
   }
   const badNonce = checkNonce(hello.value.nonce, NONCE_BYTES);
   if (badNonce !== undefined) return refusal(badNonce);
+  const { dataAddress } = hello.value;
+  if (dataAddress !== '' && !isHostPort(dataAddress)) {
+    return refusal(rejection('PROTOCOL_ERROR', 'the address for data connections is not host:port'));
+  }
   const binding = { ourRole: 'dialler', ours, peer: identity, ourNonce, peerNonce: hello.value.nonce } as const;
   if (!registry.name(session, sessionIdOf(binding))) {
     return refusal(session.cause ?? rejection('PROTOCOL_ERROR', 'the session exists already'));
@@ -150,7 +155,7 @@ async function converse(
   const refused = registry.accept(session, verdict.permit);
   if (refused !== undefined) return refusal(refused);
   deps.keepAlive({ session, stream, ours, stated, proofs, checker });
-  return { ok: true, session, ours, dataAddress: hello.value.dataAddress };
+  return { ok: true, session, ours, dataAddress };
 }
 
 function refusal(cause: Rejection): DialResult {
@@ -170,6 +175,7 @@ function openControl(target: DialTarget, ours: PresentedIdentity, deps: DialDeps
   const { timing, clock } = deps;
   return new Promise((resolve) => {
     let connected = false;
+    let finished = false;
     const credentials = new OwnedConnectionCredentials(async (raw) => {
       const connection = await secureOutbound({
         raw,
@@ -182,6 +188,11 @@ function openControl(target: DialTarget, ours: PresentedIdentity, deps: DialDeps
         finish({ ok: false, cause: causeOf(error) });
         throw error;
       });
+      if (finished) {
+        // We gave up meanwhile; nobody else would close it.
+        connection.socket.destroy();
+        throw new Error('given up');
+      }
       connected = true;
       connection.socket.once('close', () => client.close());
       finish({ ok: true, call, connection });
@@ -200,6 +211,7 @@ function openControl(target: DialTarget, ours: PresentedIdentity, deps: DialDeps
       });
     }, timing.exchangeTimeoutMs);
     const finish = (result: Opened) => {
+      finished = true;
       clearTimeout(timer);
       resolve(result);
       if (!result.ok) endCall(call, client);

@@ -6,6 +6,7 @@ import type { AdmissionPorts } from '../../domain/admission.ts';
 import type { SpiffeId } from '../../domain/agent-id.ts';
 import { rejection, type Rejection } from '../../domain/rejection.ts';
 import type { Clock } from '../../platform/clock.ts';
+import type { Logger } from '../../platform/logger.ts';
 import type { RandomSource } from '../../platform/random.ts';
 import { fromEnding } from '../../wire/wire-reason.ts';
 import type { IdentitySource } from '../identity/presented-identity.ts';
@@ -36,6 +37,7 @@ export interface ExchangeTiming {
 export interface ExchangeDeps {
   readonly self: SpiffeId;
   readonly clock: Clock;
+  readonly logger: Logger;
   readonly random: RandomSource;
   readonly timing: ExchangeTiming;
   readonly identity: IdentitySource;

@@ -1,5 +1,7 @@
 import { rejection, type Rejection } from '../../domain/rejection.ts';
 import { after } from '../../platform/clock.ts';
+import { contain } from '../../platform/contain.ts';
+import { RateLimit } from '../../platform/rate-limit.ts';
 import type { Statement } from '../identity/presented-identity.ts';
 import type { VerifiedToken } from '../../domain/identity-token.ts';
 import { refusedBy, isRejectionValue, type ExchangeDeps, type LiveExchange } from './exchange.ts';
@@ -37,7 +39,13 @@ export class KeepAlive {
   adopt(live: LiveExchange): void {
     const beating = new Beating(live, this.#deps);
     this.#live.set(live.session, beating);
-    void beating.run().finally(() => this.#live.delete(live.session));
+    const { logger, registry } = this.#deps;
+    const giveUp = () => registry.end(live.session, rejection('PROTOCOL_ERROR', 'a defect on our side; see the log'));
+    contain(beating.run(), { logger, what: 'keeping a session alive', giveUp });
+    registry.onceEnded(live.session, () => {
+      beating.stop();
+      this.#live.delete(live.session);
+    });
   }
 
   /** What we measure, or our token, has changed: every peer learns it now. */
@@ -82,8 +90,8 @@ class Beating {
   readonly #deps: ExchangeDeps;
   #stated: Statement;
   #peerToken: VerifiedToken;
-  #allowance = PROOF_BURST;
-  #allowanceAt: number;
+  readonly #mayProve: RateLimit;
+  readonly #mayRenew: RateLimit;
   #cancelBeat: (() => void) | undefined;
   #lastBeatAt: number;
 
@@ -94,7 +102,10 @@ class Beating {
     this.#deps = deps;
     this.#stated = live.stated;
     this.#peerToken = permit.standing.token;
-    this.#allowanceAt = this.#lastBeatAt = deps.clock.monotonic();
+    const limit = { burst: PROOF_BURST, perSecond: PROOFS_PER_SECOND, clock: deps.clock };
+    this.#mayProve = new RateLimit(limit);
+    this.#mayRenew = new RateLimit(limit);
+    this.#lastBeatAt = deps.clock.monotonic();
   }
 
   async run(): Promise<void> {
@@ -102,15 +113,15 @@ class Beating {
     this.#schedule();
     // Between admission and now we may have measured something new.
     if (this.live.ours.statement() !== this.#stated) this.announce();
-    try {
-      while (session.state === 'live') {
-        const message = await stream.next();
-        const cause = message === undefined ? this.#endOfStream() : await this.#judge(message);
-        if (cause !== undefined) this.#deps.registry.end(session, cause);
-      }
-    } finally {
-      this.#cancelBeat?.();
+    while (session.state === 'live') {
+      const message = await stream.next();
+      const cause = message === undefined ? this.#endOfStream() : await this.#judge(message);
+      if (cause !== undefined) this.#deps.registry.end(session, cause);
     }
+  }
+
+  stop(): void {
+    this.#cancelBeat?.();
   }
 
   announce(): void {
@@ -126,6 +137,19 @@ class Beating {
   #burst = PROOF_BURST / 2;
 
   #beat(): void {
+    try {
+      this.#prove();
+    } catch (error) {
+      // A proof that cannot be made is no proof; the session must not outlive it, nor the process end with it.
+      this.#deps.logger.error('defect', { what: 'proving ourselves', error });
+      this.#deps.registry.end(
+        this.live.session,
+        rejection('PROOF_INVALID', 'we could not prove ourselves; see the log'),
+      );
+    }
+  }
+
+  #prove(): void {
     const { session, stream, ours, proofs } = this.live;
     if (session.state !== 'live') return;
     const statement = ours.statement();
@@ -166,7 +190,7 @@ class Beating {
   #judgeProof(jws: string): Rejection | undefined {
     const { session, checker } = this.live;
     const { registry, clock, metrics, decisions } = this.#deps;
-    if (!this.#mayProve()) return rejection('PROTOCOL_ERROR', `more than ${PROOFS_PER_SECOND} proofs a second`);
+    if (!this.#mayProve.take()) return rejection('PROTOCOL_ERROR', `more than ${PROOFS_PER_SECOND} proofs a second`);
     const proof = checker.check(jws, this.#peerToken);
     if (!proof.ok) return rejection('PROOF_INVALID', proof.detail);
     session.heardAt = clock.monotonic();
@@ -179,19 +203,10 @@ class Beating {
 
   async #judgeToken(ait: string): Promise<Rejection | undefined> {
     const { session } = this.live;
-    if (!this.#mayProve()) return rejection('PROTOCOL_ERROR', 'tokens are renewed too often');
+    if (!this.#mayRenew.take()) return rejection('PROTOCOL_ERROR', `more than ${PROOFS_PER_SECOND} tokens a second`);
     const token = await this.#deps.ports.verifyToken({ compact: ait });
     if (isRejectionValue(token)) return token;
     this.#peerToken = token;
     return this.#deps.registry.reconsider(session, { token });
-  }
-
-  #mayProve(): boolean {
-    const now = this.#deps.clock.monotonic();
-    this.#allowance = Math.min(PROOF_BURST, this.#allowance + ((now - this.#allowanceAt) / 1000) * PROOFS_PER_SECOND);
-    this.#allowanceAt = now;
-    if (this.#allowance < 1) return false;
-    this.#allowance -= 1;
-    return true;
   }
 }

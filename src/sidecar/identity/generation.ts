@@ -8,7 +8,7 @@ import { authorityId, trustDomainOf, type SpiffeId } from '../../domain/agent-id
 import type { VerifiedToken } from '../../domain/identity-token.ts';
 import { measurementToJson } from '../../domain/measurement-json.ts';
 import { sameMeasurement, type Measurement } from '../../domain/measurement.ts';
-import { after, type Clock } from '../../platform/clock.ts';
+import { Due, after, type Clock } from '../../platform/clock.ts';
 import type { Logger } from '../../platform/logger.ts';
 import { Backoff, type RandomSource } from '../../platform/random.ts';
 import type { IssueAitResponse__Output } from '../../wire/generated/ait/v1/IssueAitResponse.ts';
@@ -55,7 +55,8 @@ export class Generation implements PresentedIdentity {
   #measurement: Measurement | undefined;
   #statement: Statement | undefined;
   #asking = false;
-  #cancelTimer: (() => void) | undefined;
+  #renewAt: Due | undefined;
+  #cancelRetry: (() => void) | undefined;
   #disposed = false;
 
   constructor(membership: Membership, deps: GenerationDeps) {
@@ -141,27 +142,30 @@ export class Generation implements PresentedIdentity {
     return channel;
   }
 
+  /** Once a second: renews the token when it is due. */
+  tick(): void {
+    if (this.#renewAt?.reached() === true) this.#ask();
+  }
+
   dispose(): void {
     this.#disposed = true;
-    this.#cancelTimer?.();
+    this.#cancelRetry?.();
     this.#channel?.close();
   }
 
   #ask(): void {
     if (this.#asking || this.#disposed || this.#measurement === undefined) return;
     this.#asking = true;
-    this.#cancelTimer?.();
+    this.#cancelRetry?.();
+    this.#renewAt = undefined;
     void this.#renew(this.#measurement).then((retryMs) => {
       this.#asking = false;
       if (this.#disposed) return;
+      if (retryMs !== undefined)
+        this.#cancelRetry = after({ delayMs: retryMs, run: () => this.#ask(), keepAlive: false });
       // The measurement may have moved on while we asked.
-      if (retryMs === undefined && !this.caughtUp) this.#ask();
-      else
-        this.#cancelTimer = after({
-          delayMs: retryMs ?? this.#untilRenewal(),
-          run: () => this.#ask(),
-          keepAlive: false,
-        });
+      else if (!this.caughtUp) this.#ask();
+      else this.#renewAt = new Due(this.#deps.clock, this.#renewalDelayMs());
     });
   }
 
@@ -211,10 +215,9 @@ export class Generation implements PresentedIdentity {
     }
   }
 
-  #untilRenewal(): number {
+  /** A third of its life as the authority meant it, counted from now: our clock may be another. */
+  #renewalDelayMs(): number {
     const claims = this.#token?.claims;
-    if (claims === undefined) return AIT_RETRY.minMs;
-    const third = ((claims.exp - claims.iat) * 1000) / 3;
-    return Math.max(AIT_RETRY.minMs, claims.iat * 1000 + third - this.#deps.clock.now());
+    return claims === undefined ? AIT_RETRY.minMs : Math.max(AIT_RETRY.minMs, ((claims.exp - claims.iat) * 1000) / 3);
   }
 }

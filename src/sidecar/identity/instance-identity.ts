@@ -1,8 +1,8 @@
 import { createCsr } from '../../crypto/csr.ts';
-import { generateKeyPair } from '../../crypto/keys.ts';
+import { generateKeyPair, type KeyPair } from '../../crypto/keys.ts';
 import type { Measurement } from '../../domain/measurement.ts';
 import { rejection, type Rejection } from '../../domain/rejection.ts';
-import { after } from '../../platform/clock.ts';
+import { Due, after } from '../../platform/clock.ts';
 import type { RenewSvidResponse__Output } from '../../wire/generated/ait/v1/RenewSvidResponse.ts';
 import { IdentityClient } from '../../wire/services.ts';
 import { AuthorityError } from '../authority-link/authority-channel.ts';
@@ -24,8 +24,10 @@ export interface InstanceIdentityDeps extends Omit<GenerationDeps, 'onToken'> {
 /** SVIDs are renewed at half their life, give or take a tenth, so that a fleet started at once does not renew at once. */
 const RENEW_AT = 0.5;
 const RENEW_SPREAD = 0.1;
+/** After a failure: a twentieth of the life, within bounds. */
 const RETRY_SHARE = 0.05;
-const MIN_DELAY_MS = 200;
+const MIN_RETRY_MS = 1000;
+const MAX_RETRY_MS = 60_000;
 
 /** Who this instance is: the SVID in use, its predecessors while sessions still show them, and what is measured. */
 export class InstanceIdentity implements IdentitySource {
@@ -34,23 +36,34 @@ export class InstanceIdentity implements IdentitySource {
   readonly #older = new Set<Generation>();
   #measurement: Measurement | undefined;
   readonly #waiting = new Set<() => void>();
-  #cancelRenewal: (() => void) | undefined;
+  #due: Due;
+  #renewing = false;
+  /** Kept until its renewal succeeded: asking again with the same key repeats an answer that was lost. */
+  #nextKey: KeyPair | undefined;
+  #stopped = false;
 
   constructor(membership: Membership, deps: InstanceIdentityDeps) {
     this.#deps = deps;
     this.#current = this.#generation(membership);
+    this.#due = this.#nextRenewal();
   }
 
   get current(): Generation {
     return this.#current;
   }
 
-  start(): void {
-    this.#armRenewal();
+  /** Once a second: renews what is due. Both clocks count: the wall clock may be set, and a machine may sleep. */
+  tick(): void {
+    for (const generation of [this.#current, ...this.#older]) generation.tick();
+    if (this.#renewing || this.#stopped || !this.#due.reached()) return;
+    this.#renewing = true;
+    void this.#renew().finally(() => {
+      this.#renewing = false;
+    });
   }
 
   stop(): void {
-    this.#cancelRenewal?.();
+    this.#stopped = true;
     for (const generation of [this.#current, ...this.#older]) generation.dispose();
   }
 
@@ -97,25 +110,26 @@ export class InstanceIdentity implements IdentitySource {
     const generation: Generation = new Generation(membership, {
       ...this.#deps,
       onToken: (whose) => {
-        if (whose === this.#current) this.#deps.onToken();
-        this.wake();
+        // Sessions of an older certificate have to learn of their newer token, too.
+        this.#deps.onToken();
+        if (whose === this.#current) this.wake();
       },
     });
     this.#deps.metrics.certificateExpiry.set({ kind: 'svid' }, Math.floor(generation.notAfter / 1000));
     return generation;
   }
 
-  #armRenewal(retry = false): void {
+  /** Counted from when we got it, not from its start: that is dated back for the sake of clocks that are behind. */
+  #nextRenewal(): Due {
     const { clock, random } = this.#deps;
-    const { notBefore, notAfter } = this.#current;
-    const life = notAfter - notBefore;
     const share = RENEW_AT + RENEW_SPREAD * (2 * random.uniform() - 1);
-    const delayMs = retry ? life * RETRY_SHARE : notBefore + life * share - clock.now();
-    this.#cancelRenewal = after({
-      delayMs: Math.max(MIN_DELAY_MS, delayMs),
-      run: () => void this.#renew(),
-      keepAlive: false,
-    });
+    return new Due(clock, Math.max((this.#current.notAfter - clock.now()) * share, this.#retryMs()));
+  }
+
+  /** Also the least time between two renewals: by a clock that is far ahead everything is always due. */
+  #retryMs(): number {
+    const { notBefore, notAfter } = this.#current;
+    return Math.min(MAX_RETRY_MS, Math.max(MIN_RETRY_MS, (notAfter - notBefore) * RETRY_SHARE));
   }
 
   async #renew(): Promise<void> {
@@ -137,26 +151,29 @@ export class InstanceIdentity implements IdentitySource {
       metrics.certificateRotations.add({ kind: 'svid', result: 'ok' });
       logger.info('svid_renewed', { expires: new Date(this.#current.notAfter).toISOString() });
       this.#deps.onRotated();
-      this.#armRenewal();
+      this.#due = this.#nextRenewal();
     } catch (error) {
       metrics.certificateRotations.add({ kind: 'svid', result: 'failed' });
       logger.warn('svid_renewal_failed', { error, expires: new Date(this.#current.notAfter).toISOString() });
-      this.#armRenewal(true);
+      this.#due = new Due(this.#deps.clock, this.#retryMs());
     }
   }
 
   async #nextMembership(): Promise<Membership> {
     const { membership } = this.#current;
-    const keyPair = generateKeyPair();
+    this.#nextKey ??= generateKeyPair();
+    const keyPair = this.#nextKey;
     const channel = this.#current.channel();
     const client = channel.client(IdentityClient);
     try {
       const { certificateDer } = await channel.ask<RenewSvidResponse__Output>((callback) =>
         client.RenewSvid({ csrDer: createCsr({ keyPair }) }, callback),
       );
+      this.#nextKey = undefined;
       return { ...membership, keyPair, certificateDer };
     } catch (error) {
       if (!(error instanceof AuthorityError) || error.transient) throw error;
+      this.#nextKey = undefined;
       this.#deps.logger.warn('svid_renewal_refused', { reason: error.reason, next: 'joining again' });
       return this.#deps.rejoin();
     }

@@ -1,4 +1,6 @@
-import { sameMeasurement, type Dimension, type Measurement } from '../../domain/measurement.ts';
+import { canonicalizeJson } from '../../domain/canonical/jcs.ts';
+import { MAX_MEASUREMENT_BYTES, measurementToJson } from '../../domain/measurement-json.ts';
+import { DIMENSIONS, sameMeasurement, type Dimension, type Measurement } from '../../domain/measurement.ts';
 import type { Rejection } from '../../domain/rejection.ts';
 import type { Observation } from './dimension-reader.ts';
 import { problemRejection } from './measurement-problem.ts';
@@ -54,8 +56,21 @@ export function combineOutcomes(
       failed ??= { ok: false, rejection, dimension, ...times };
     }
   }
+  if (failed !== undefined) return failed;
   // Each reader was typed by its own dimension; only the loop forgets which.
-  return failed ?? { ok: true, measurement: measurement as unknown as Measurement, notes, ...times };
+  const whole = measurement as unknown as Measurement;
+  const bytes = Buffer.byteLength(canonicalizeJson(measurementToJson(whole)));
+  if (bytes > MAX_MEASUREMENT_BYTES) {
+    const dimension = largest(whole);
+    const detail = `the digests take ${bytes} bytes, most of them of ${dimension}; a token holds ${MAX_MEASUREMENT_BYTES}`;
+    return { ok: false, rejection: problemRejection(dimension, 'too_large', detail), dimension, ...times };
+  }
+  return { ok: true, measurement: whole, notes, ...times };
+}
+
+function largest(measurement: Measurement): Dimension {
+  const sizes = DIMENSIONS.map((dimension) => ({ dimension, size: JSON.stringify(measurement[dimension]).length }));
+  return sizes.toSorted((a, b) => b.size - a.size)[0]?.dimension ?? 'tools';
 }
 
 /** Whether nothing changed that anybody acts on: digests, assurance, or what failed and why. */

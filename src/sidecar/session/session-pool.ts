@@ -8,15 +8,16 @@ import type { DialResult, DialTarget, DialledSession } from '../exchange/dialler
 export interface SessionPoolDeps {
   readonly clock: Clock;
   readonly random: RandomSource;
-  /** Addresses of a peer, best first; a balancer's address may stand for many instances. */
-  readonly addressesOf: (peer: SpiffeId) => readonly string[];
+  /** Addresses of a peer; `balanced`: behind one of them there may be many instances. */
+  readonly addressesOf: (peer: SpiffeId) => { readonly addresses: readonly string[]; readonly balanced: boolean };
   readonly dial: (target: DialTarget) => Promise<DialResult>;
   readonly end: (session: Session, cause: Rejection) => void;
 }
 
-/** One attempt to get a session dials so often before it gives up: another instance may be in better order. */
-const MIN_DIALS = 3;
+/** One attempt to get a session dials so often, and begins no further dial after so long. */
+const DIALS_OF_BALANCED = 3;
 const MAX_DIALS = 8;
+const MAX_DIALLING_MS = 5000;
 
 /** No other instance of the peer would change it. */
 const SAME_FOR_ALL: ReadonlySet<RejectionCode> = new Set(['STATE_MISSING', 'STATE_STALE', 'GRANT_MISSING']);
@@ -41,6 +42,7 @@ export type PooledSession =
 export class SessionPool {
   readonly #deps: SessionPoolDeps;
   readonly #peers = new Map<SpiffeId, PeerEntry>();
+  readonly #retired = new Set<Session>();
 
   constructor(deps: SessionPoolDeps) {
     this.#deps = deps;
@@ -49,7 +51,11 @@ export class SessionPool {
   async sessionTo(peer: SpiffeId): Promise<PooledSession> {
     const entry = this.#entry(peer);
     const { current } = entry;
-    if (current !== undefined && current.session.state === 'live') return { ok: true, dialled: current };
+    if (current !== undefined && current.session.state === 'live') {
+      // It is about to be used: not the moment to find it idle.
+      current.session.usedAt = this.#deps.clock.monotonic();
+      return { ok: true, dialled: current };
+    }
     if (entry.lastCause !== undefined && this.#deps.clock.monotonic() < entry.retryAt) {
       return { ok: false, cause: entry.lastCause };
     }
@@ -69,9 +75,31 @@ export class SessionPool {
     }
   }
 
-  /** Ends sessions that had no connection for so long. */
+  /**
+   * New connections get another session; those that are open go on with this one, which ends with the last of them.
+   * For a session whose certificate, on either side, is no longer the one in use.
+   */
+  retire(session: Session): void {
+    for (const entry of this.#peers.values()) {
+      if (entry.current?.session !== session) continue;
+      entry.current = undefined;
+      this.#retired.add(session);
+    }
+  }
+
+  /** After our own certificate was rotated. */
+  retireAll(): void {
+    for (const { current } of this.#peers.values()) if (current !== undefined) this.retire(current.session);
+  }
+
+  /** Ends sessions that had no connection for so long, and retired ones that have none. */
   closeIdle(afterMs: number): void {
     const now = this.#deps.clock.monotonic();
+    for (const session of this.#retired) {
+      if (session.state === 'ended') this.#retired.delete(session);
+      else if (session.connections.size === 0)
+        this.#deps.end(session, rejection('IDLE', 'another session has taken its place'));
+    }
     for (const { current } of this.#peers.values()) {
       const session = current?.session;
       if (session?.state !== 'live' || session.connections.size > 0 || now - session.usedAt < afterMs) continue;
@@ -80,12 +108,13 @@ export class SessionPool {
   }
 
   async #dial(peer: SpiffeId, entry: PeerEntry): Promise<DialResult> {
-    const addresses = this.#deps.addressesOf(peer);
+    const until = this.#deps.clock.monotonic() + MAX_DIALLING_MS;
     let result: DialResult = {
       ok: false,
       cause: rejection('PEER_ADDRESS_UNKNOWN', `no address of ${peer} is configured, and the authority knows none`),
     };
-    for (const address of this.#tries(entry, addresses)) {
+    for (const address of this.#tries(peer, entry)) {
+      if (this.#deps.clock.monotonic() > until) break;
       result = await this.#deps.dial({ peer, address });
       if (result.ok) entry.lastGood = address;
       if (result.ok || result.cause.self === true || SAME_FOR_ALL.has(result.cause.code)) break;
@@ -103,13 +132,11 @@ export class SessionPool {
     return result;
   }
 
-  /** The address that worked last comes first; a single one is tried again: behind it there may be many instances. */
-  #tries({ lastGood }: PeerEntry, addresses: readonly string[]): readonly string[] {
+  /** The address that worked last comes first; one that is a balancer's is tried again: it may lead elsewhere. */
+  #tries(peer: SpiffeId, { lastGood }: PeerEntry): readonly string[] {
+    const { addresses, balanced } = this.#deps.addressesOf(peer);
     const ordered = addresses.toSorted((a, b) => Number(b === lastGood) - Number(a === lastGood));
-    const rounds = ordered.length === 0 ? 0 : Math.ceil(MIN_DIALS / ordered.length);
-    return Array.from({ length: rounds }, () => ordered)
-      .flat()
-      .slice(0, MAX_DIALS);
+    return (balanced ? Array.from({ length: DIALS_OF_BALANCED }, () => ordered).flat() : ordered).slice(0, MAX_DIALS);
   }
 
   #entry(peer: SpiffeId): PeerEntry {

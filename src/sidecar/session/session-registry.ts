@@ -84,7 +84,11 @@ export class SessionRegistry {
     const { ports, clock } = this.#deps;
     const judged = reconsider(permit, change, { ports, monotonicNow: clock.monotonic() });
     if (!judged.admitted) return this.end(session, judged.rejection);
+    const news = judged.permit.waived.filter(
+      (waived) => !permit.waived.some((before) => sameRejection(before, waived)),
+    );
     session.permit = judged.permit;
+    if (session.state === 'live') for (const waived of news) this.#deps.decisions.observed(session, waived);
     return undefined;
   }
 
@@ -139,6 +143,12 @@ export class SessionRegistry {
     });
   }
 
+  /** Calls back when a live session ends. */
+  onceEnded(session: Session, callback: () => void): void {
+    if (session.state === 'ended') callback();
+    else this.#waiting.set(session, (this.#waiting.get(session) ?? new Set()).add(callback));
+  }
+
   /** Calls back once the session is no longer `proving`. */
   onceSettled(session: Session, callback: () => void): () => void {
     if (session.state !== 'proving') {
@@ -175,7 +185,8 @@ export class SessionRegistry {
     }
     const lastSocketMs = clock.monotonic() - startedAt;
     for (const session of ending) {
-      const { wire } = REJECTIONS[cause.code];
+      // What is wrong with ourselves is no word about the peer: it hears that we are not to be had.
+      const wire = cause.self === true ? 'UNAVAILABLE' : REJECTIONS[cause.code].wire;
       session.control.sayGoodbye({ reason: wire, correlationId: session.correlationId }, !wasLive.has(session));
       session.control.closeSoon();
     }
@@ -193,4 +204,8 @@ export class SessionRegistry {
     this.#waiting.delete(session);
     for (const callback of callbacks ?? []) callback();
   }
+}
+
+function sameRejection(a: Rejection, b: Rejection): boolean {
+  return a.code === b.code && JSON.stringify(a.differences) === JSON.stringify(b.differences);
 }

@@ -51,6 +51,8 @@ export class StateReceiver {
   #head: StateHead | undefined;
   #held: ReadonlyMap<string, HeldObject> = new Map();
   #state: MeshState | undefined;
+  #unwritten: string | undefined;
+  #writing = false;
 
   constructor(deps: StateReceiverDeps) {
     this.#deps = deps;
@@ -80,7 +82,7 @@ export class StateReceiver {
   }
 
   /** @returns whether the state came into force; the reason why not is in the log and counted. */
-  async receive(signed: SignedState): Promise<boolean> {
+  receive(signed: SignedState): boolean {
     const { metrics, logger, clock } = this.#deps;
     const taken = this.#take(signed);
     if ('code' in taken) {
@@ -90,7 +92,7 @@ export class StateReceiver {
     }
     metrics.stateRevision.set(taken.head.revision);
     metrics.stateSuccess.set(clock.now() / 1000);
-    await this.#keep(signed.head).catch((error: unknown) => logger.error('state_not_kept', { error }));
+    this.#keepSoon(signed.head);
     return true;
   }
 
@@ -143,6 +145,23 @@ export class StateReceiver {
     } catch (error) {
       return { code: 'STATE_INVALID', detail: error instanceof Error ? error.message : String(error) };
     }
+  }
+
+  /** Writes the newest, one at a time: a slow disk must not hold up the next revocation. */
+  #keepSoon(head: string): void {
+    const isWriting = this.#unwritten !== undefined || this.#writing;
+    this.#unwritten = head;
+    if (isWriting) return;
+    const write = async (): Promise<void> => {
+      this.#writing = true;
+      while (this.#unwritten !== undefined) {
+        const next = this.#unwritten;
+        this.#unwritten = undefined;
+        await this.#keep(next).catch((error: unknown) => this.#deps.logger.error('state_not_kept', { error }));
+      }
+      this.#writing = false;
+    };
+    void write();
   }
 
   #keep(head: string): Promise<void> {

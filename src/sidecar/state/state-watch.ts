@@ -50,13 +50,8 @@ export class StateWatch {
     const opened = channel();
     const call = opened.client(StateClient).Watch({ epoch: head?.epoch ?? 0, revision: head?.revision ?? 0 });
     this.#call = call;
-    // One at a time and in order: each step builds on the one before.
-    let tail: Promise<unknown> = Promise.resolve();
     call.on('data', ({ head: jws, objects }: WatchResponse__Output) => {
-      tail = tail.then(async () => {
-        const taken = await receiver.receive({ head: jws, objects });
-        if (taken) this.#backoff.reset();
-      });
+      if (receiver.receive({ head: jws, objects })) this.#backoff.reset();
     });
     let over = false;
     const retry = (error?: unknown) => {

@@ -52,6 +52,9 @@ export interface InboundListenerOptions {
   readonly onData: (peer: InboundPeer) => void;
 }
 
+/** Of all kinds, proven or not. */
+const MAX_CONNECTIONS = 16_384;
+
 /** Where other sidecars come in: our own TLS server, which decides by ALPN what a socket is and destroys the rest. */
 export class InboundListener implements Component {
   readonly name = 'inbound';
@@ -86,6 +89,7 @@ export class InboundListener implements Component {
     server.on('connection', (raw) => this.#connected(raw));
     server.on('secureConnection', (socket) => this.#secured(socket));
     server.on('tlsClientError', (error, socket) => this.#handshakeFailed(error, socket));
+    server.maxConnections = MAX_CONNECTIONS;
     this.#server = server;
     this.#address = await listen(server, splitAddress(this.#options.listen), 'inbound');
   }
@@ -121,6 +125,12 @@ export class InboundListener implements Component {
         `${this.#unproven.size} in all, ${sameAddress} from this address`,
       );
       this.#refuse(raw, key, '', cause);
+      return;
+    }
+    // A call of grpc-js tells its remote address only. On two addresses of ours one remote port can be open twice; the
+    // sockets under the second connection could not be told from those under the first.
+    if (this.#raw.has(key)) {
+      this.#refuse(raw, key, '', rejection('TOO_MANY_UNAUTHENTICATED', 'the same remote port is open already'));
       return;
     }
     this.#raw.set(key, raw);
@@ -180,6 +190,11 @@ export class InboundListener implements Component {
   #handshakeFailed(error: Error, socket: TLSSocket): void {
     const { limits } = this.#options;
     const remoteAddress = this.#addressOf(socket);
+    if (remoteAddress === undefined) {
+      // We refused it ourselves, and said so.
+      socket.destroy();
+      return;
+    }
     const timedOut = (error as { code?: string }).code === 'ERR_TLS_HANDSHAKE_TIMEOUT';
     // Without this, an untrusted CA looks like any connection that was reset.
     const reason = String(socket.authorizationError ?? describe(error));
@@ -190,10 +205,14 @@ export class InboundListener implements Component {
     socket.destroy();
   }
 
-  /** A socket that TLS has closed no longer knows its peer; then it is the one that is closed and not yet gone. */
-  #addressOf({ remoteAddress, remotePort }: TLSSocket): string {
-    if (remoteAddress !== undefined) return `${remoteAddress}:${remotePort}`;
-    return [...this.#raw].find(([, raw]) => raw.destroyed)?.[0] ?? '';
+  /**
+   * A socket that TLS has closed no longer knows its peer; then it is the one that is closed and not yet gone.
+   * `undefined`: none of those we took.
+   */
+  #addressOf({ remoteAddress, remotePort }: TLSSocket): string | undefined {
+    const known = `${remoteAddress}:${remotePort}`;
+    if (remoteAddress !== undefined) return this.#raw.has(known) ? known : undefined;
+    return [...this.#raw].find(([, raw]) => raw.destroyed)?.[0];
   }
 
   #refuse(raw: Socket, remoteAddress: string, subject: string, cause: Rejection): void {

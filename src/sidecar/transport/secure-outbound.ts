@@ -1,6 +1,7 @@
 import { connect as tlsConnect, type TLSSocket } from 'node:tls';
 import { connect as tcpConnect, type Socket } from 'node:net';
 import { clientTlsOptions, type TlsContext } from '../../crypto/tls-context.ts';
+import { isHostPort } from '../../domain/host-port.ts';
 import { rejection, type Rejection } from '../../domain/rejection.ts';
 import { inspectPeer, isInspected, type InspectedPeer, type MeshAlpn, type TrustedRoots } from './peer-inspection.ts';
 
@@ -85,6 +86,10 @@ export function secureOutbound(options: SecureOutboundOptions): Promise<SecuredC
 export function openTcp(address: string, timeoutMs: number): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const { host, port } = splitAddress(address);
+    if (!isHostPort(address)) {
+      reject(new ConnectionRefused(rejection('PEER_UNREACHABLE', `${address}: not host:port`)));
+      return;
+    }
     const socket = tcpConnect({ host, port, noDelay: true, allowHalfOpen: true });
     const fail = (detail: string) => {
       clearTimeout(timer);

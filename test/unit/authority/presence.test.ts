@@ -42,6 +42,9 @@ test('listeners are told when the time after a Watch is over', async (t) => {
   const presence = new Presence({ clock: { now: Date.now, monotonic: () => performance.now() }, graceMs: 20 });
   t.after(() => presence.stop());
   presence.watching('a')();
+  // Waiting for it keeps no process alive, so something else has to.
+  const alive = setInterval(() => undefined, 1000);
+  t.after(() => clearInterval(alive));
   await new Promise<void>((resolve) => presence.onChange(() => (presence.isThere('a') ? undefined : resolve())));
   assert.equal(presence.isThere('a'), false);
 });

@@ -66,7 +66,7 @@ export function hostileAits(claims: AitClaims, authority: KeyPair, kid: string, 
     `${input}.${Buffer.from(signature, 'base64url').toString('base64').replace('==', '')}+`;
   malformed['unused bits of the signature set'] = `${input}.${flipLastBits(signature)}`;
   malformed['signature in DER'] = `${input}.${sign('sha256', Buffer.from(input), key).toString('base64url')}`;
-  malformed['longer than 16 KiB'] = `${token}${'A'.repeat(16_384)}`;
+  malformed['longer than 48 KiB'] = `${token}${'A'.repeat(49_152)}`;
   for (const alg of ['none', 'None', 'HS256', 'ES384', 'es256', 'EdDSA', null, 7])
     withHeader(`alg ${alg}`, { ...good, alg });
   for (const typ of ['JWT', 'AIT+jwt', 'application/ait+jwt', 'ait-proof+jwt', 'ait-object+jwt', ['ait+jwt'], '']) {
@@ -199,7 +199,7 @@ export function hostileProofs(claims: ProofClaims, own: KeyPair, stranger: KeyPa
     'signature of zeros': `${header}.${payload}.${'A'.repeat(86)}`,
     'unused bits of the signature set': `${header}.${payload}.${flipLastBits(signature)}`,
     'signed by a stranger': signAnything(good, json, stranger.privateKey),
-    'longer than 32 KiB': `${token}${'A'.repeat(32_768)}`,
+    'longer than 48 KiB': `${token}${'A'.repeat(49_152)}`,
     'duplicate seq': signAnything(good, JSON.stringify(json).replace('{', '{"seq":0,'), key),
   };
   const withHeader = (name: string, value: unknown): void => void (hostile[name] = signAnything(value, json, key));

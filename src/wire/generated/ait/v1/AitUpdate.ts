@@ -5,7 +5,7 @@
  */
 export interface AitUpdate {
   /**
-   * A compact JWS, at most 16 KiB.
+   * A compact JWS, at most 48 KiB.
    */
   'ait'?: (string);
 }
@@ -15,7 +15,7 @@ export interface AitUpdate {
  */
 export interface AitUpdate__Output {
   /**
-   * A compact JWS, at most 16 KiB.
+   * A compact JWS, at most 48 KiB.
    */
   'ait': (string);
 }

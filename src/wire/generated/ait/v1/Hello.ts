@@ -10,7 +10,7 @@ export interface Hello {
    */
   'versions'?: (number)[];
   /**
-   * The sender's Agent Identity Token, a compact JWS, at most 16 KiB.
+   * The sender's Agent Identity Token, a compact JWS, at most 48 KiB.
    */
   'ait'?: (string);
   /**
@@ -42,7 +42,7 @@ export interface Hello__Output {
    */
   'versions': (number)[];
   /**
-   * The sender's Agent Identity Token, a compact JWS, at most 16 KiB.
+   * The sender's Agent Identity Token, a compact JWS, at most 48 KiB.
    */
   'ait': (string);
   /**

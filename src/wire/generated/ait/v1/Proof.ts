@@ -5,7 +5,7 @@
  */
 export interface Proof {
   /**
-   * A compact JWS of type `ait-proof+jwt`, signed by the key of the sender's SVID, at most 32 KiB.
+   * A compact JWS of type `ait-proof+jwt`, signed by the key of the sender's SVID, at most 48 KiB.
    */
   'jws'?: (string);
 }
@@ -15,7 +15,7 @@ export interface Proof {
  */
 export interface Proof__Output {
   /**
-   * A compact JWS of type `ait-proof+jwt`, signed by the key of the sender's SVID, at most 32 KiB.
+   * A compact JWS of type `ait-proof+jwt`, signed by the key of the sender's SVID, at most 48 KiB.
    */
   'jws': (string);
 }
