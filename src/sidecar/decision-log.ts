@@ -52,7 +52,7 @@ const KEPT = 200;
  * For one subject and one code there is a burst of this many log lines, then so many a second; the rest is counted.
  * Whoever is refused can come back as often as they like: it must not fill the disk.
  */
-const LINES = { burst: 50, perSecond: 2 } as const;
+const LINES = { burst: 200, perSecond: 5 } as const;
 /** Subjects and codes told apart; beyond that the counting starts over. */
 const MAX_LIMITS = 1000;
 

@@ -81,9 +81,10 @@ export class Reactions {
 
   /** A token that says what is measured now, or lives longer, has arrived. */
   tokenRenewed(): void {
-    const { standing, keepAlive } = this.#deps;
+    const { standing, keepAlive, pool } = this.#deps;
     standing.evaluate();
     keepAlive.announce();
+    pool.retryAtOnce();
   }
 
   /** A new certificate is in use. */

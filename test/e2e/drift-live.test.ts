@@ -59,7 +59,7 @@ test('drift, second half alone: a peer that does not cut itself off is dropped',
         const cut = await researcher.waitFor('session_terminated', () => true, { from: at });
         assert.deepEqual([cut['code'], cut['connections']], [code, 1]);
         const said = await planner.waitFor('session_terminated', () => true, { from });
-        assert.deepEqual([said['code'], (said['peerSaid'] as { reason: string }).reason], ['PEER_ENDED', 'UNAVAILABLE']);
+        assert.deepEqual([said['code'], (said['peerSaid'] as { reason: string }).reason], ['PEER_ENDED', 'DRIFT']);
         assert.ok(!JSON.stringify(said).includes('sha256:'), 'the peer learns no digest');
         await planner.files.create('planner');
         await planner.waitFor('ait_renewed', () => true, { from });

@@ -64,14 +64,14 @@ test("trust rule 1: whoever answers at a peer's address must be that peer, on co
       onControl = attacker.member('researcher');
       onData = attacker.member('outsider');
       assert.equal(await refusedCall(), 'UNEXPECTED_PEER');
-      assert.equal(dataSide.connections, 1);
+      assert.equal(dataSide.connections, 2, 'the second after a new exchange: the instance might have rotated');
     },
   );
 
   await t.test('another certificate of the right peer on the data connection: UNEXPECTED_PEER', async () => {
     onData = attacker.member('researcher');
     assert.equal(await refusedCall(), 'UNEXPECTED_PEER');
-    assert.equal(dataSide.connections, 2);
+    assert.equal(dataSide.connections, 4);
   });
 
   await t.test(

@@ -104,6 +104,11 @@ async function converse(
   if (identity.spiffeId !== target.peer) {
     return refusal(rejection('UNEXPECTED_PEER', `dialled ${target.peer}, but ${identity.spiffeId} answered`));
   }
+  // While the connection was made the agent may have changed; a token of before would not go with a proof of now.
+  if (!ours.caughtUp) {
+    const again = await deps.identity.forExchange(deps.timing.exchangeTimeoutMs);
+    if (isRejectionValue(again)) return refusal(again);
+  }
   const stated = ours.statement();
   const ourNonce = random.bytes(NONCE_BYTES);
   stream.send({

@@ -19,6 +19,8 @@ export interface PresentedIdentity {
   /** End of the SVID, milliseconds since the epoch. */
   readonly notAfter: number;
   readonly tls: TlsContext;
+  /** Whether the newest statement's token says what its measurement says. */
+  readonly caughtUp: boolean;
   /** The newest. An exchange takes one when it begins and says nothing else until it is done. */
   statement(): Statement;
 }

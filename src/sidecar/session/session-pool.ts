@@ -43,6 +43,8 @@ export class SessionPool {
   readonly #deps: SessionPoolDeps;
   readonly #peers = new Map<SpiffeId, PeerEntry>();
   readonly #retired = new Set<Session>();
+  /** How often something changed; an answer to a question of before says nothing about now. */
+  #changes = 0;
 
   constructor(deps: SessionPoolDeps) {
     this.#deps = deps;
@@ -68,6 +70,7 @@ export class SessionPool {
 
   /** Something changed (signed state, own measurement): what was refused before may be accepted now. */
   retryAtOnce(): void {
+    this.#changes += 1;
     for (const entry of this.#peers.values()) {
       entry.retryAt = 0;
       entry.lastCause = undefined;
@@ -109,6 +112,7 @@ export class SessionPool {
 
   async #dial(peer: SpiffeId, entry: PeerEntry): Promise<DialResult> {
     const until = this.#deps.clock.monotonic() + MAX_DIALLING_MS;
+    const changes = this.#changes;
     let result: DialResult = {
       ok: false,
       cause: rejection('PEER_ADDRESS_UNKNOWN', `no address of ${peer} is configured, and the authority knows none`),
@@ -125,7 +129,7 @@ export class SessionPool {
       entry.backoff.reset();
     } else {
       // What is wrong with ourselves is known without asking anybody; it needs no rest between two looks.
-      if (result.cause.self === true) return result;
+      if (result.cause.self === true || changes !== this.#changes) return result;
       entry.lastCause = result.cause;
       entry.retryAt = this.#deps.clock.monotonic() + entry.backoff.next();
     }

@@ -190,11 +190,6 @@ export class InboundListener implements Component {
   #handshakeFailed(error: Error, socket: TLSSocket): void {
     const { limits } = this.#options;
     const remoteAddress = this.#addressOf(socket);
-    if (remoteAddress === undefined) {
-      // We refused it ourselves, and said so.
-      socket.destroy();
-      return;
-    }
     const timedOut = (error as { code?: string }).code === 'ERR_TLS_HANDSHAKE_TIMEOUT';
     // Without this, an untrusted CA looks like any connection that was reset.
     const reason = String(socket.authorizationError ?? describe(error));
@@ -205,14 +200,10 @@ export class InboundListener implements Component {
     socket.destroy();
   }
 
-  /**
-   * A socket that TLS has closed no longer knows its peer; then it is the one that is closed and not yet gone.
-   * `undefined`: none of those we took.
-   */
-  #addressOf({ remoteAddress, remotePort }: TLSSocket): string | undefined {
-    const known = `${remoteAddress}:${remotePort}`;
-    if (remoteAddress !== undefined) return this.#raw.has(known) ? known : undefined;
-    return [...this.#raw].find(([, raw]) => raw.destroyed)?.[0];
+  /** A socket that TLS has closed no longer knows its peer; it may be the one that is closed and not yet gone. */
+  #addressOf({ remoteAddress, remotePort }: TLSSocket): string {
+    if (remoteAddress !== undefined) return `${remoteAddress}:${remotePort}`;
+    return [...this.#raw].find(([, raw]) => raw.destroyed)?.[0] ?? '';
   }
 
   #refuse(raw: Socket, remoteAddress: string, subject: string, cause: Rejection): void {
