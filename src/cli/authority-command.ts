@@ -1,3 +1,4 @@
+import { dirname, resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { AuthorityConfig } from '../authority/config.ts';
 
@@ -53,9 +54,10 @@ async function runAuthority(flags: AuthorityFlags): Promise<void> {
     await checkPolicy(config);
     return;
   }
-  const [{ startAuthority }, { createLogger }] = await Promise.all([
+  const [{ startAuthority }, { createLogger }, { untilSignal }] = await Promise.all([
     import('../authority/authority.ts'),
     import('../platform/logger.ts'),
+    import('./until-signal.ts'),
   ]);
   const logger = createLogger({ name: 'authority', level: config.log_level });
   const authority = await startAuthority({ config, logger });
@@ -70,7 +72,7 @@ async function readConfig(flags: AuthorityFlags): Promise<AuthorityConfig> {
     import('../platform/config-source.ts'),
     import('../platform/environment.ts'),
   ]);
-  return loadConfig({
+  const config = loadConfig({
     schema: AuthorityConfigSchema,
     ...(flags.config !== undefined && { file: flags.config }),
     env: environment,
@@ -86,6 +88,15 @@ async function readConfig(flags: AuthorityFlags): Promise<AuthorityConfig> {
       log_level: flags.logLevel,
     },
   });
+  // What stands in the file is meant from where the file is, as in a sidecar's; what was typed, from here.
+  const folder = flags.config === undefined ? '.' : dirname(flags.config);
+  const from = (typed: string | undefined, variable: string) =>
+    typed === undefined && environment[AUTHORITY_ENV_PREFIX + variable] === undefined ? folder : '.';
+  return {
+    ...config,
+    state_dir: resolve(from(flags.stateDir, 'STATE_DIR'), config.state_dir),
+    policy_dir: resolve(from(flags.policyDir, 'POLICY_DIR'), config.policy_dir),
+  };
 }
 
 /** The directory as it is now, without the state: what would be in force if the authority had never run. */
@@ -106,12 +117,6 @@ async function checkPolicy(config: AuthorityConfig): Promise<void> {
   }
   for (const line of lines) console.warn(line);
   console.log(`configuration and policy are valid: ${records} object(s) in ${config.policy_dir}`);
-}
-
-function untilSignal(): Promise<string> {
-  return new Promise((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve(signal));
-  });
 }
 
 interface CredentialFlags {

@@ -7,10 +7,11 @@ import type { DecisionRecord } from '../explain/decision-record.ts';
 import { readAdmin } from '../mesh-runner/admin-client.ts';
 import type { Child } from '../mesh-runner/child.ts';
 import { Mesh, sidecarOf, type SidecarAddresses } from '../mesh-runner/mesh.ts';
-import { approveUnknownAgents, writePolicies } from '../mesh-runner/mesh-files.ts';
+import { appAddress, approveUnknownAgents, writePolicies } from '../mesh-runner/mesh-files.ts';
 import { fileName, type MeshLayout } from '../mesh-runner/mesh-layout.ts';
 import type { AgentPlan, MeshPlan } from '../mesh-runner/mesh-plan.ts';
 import type { OutputLine } from '../mesh-runner/transcript.ts';
+import { untilListening } from '../mesh-runner/until-listening.ts';
 import { Narrator, type Sentence } from './narrator.ts';
 
 export interface DevSessionOptions {
@@ -60,7 +61,11 @@ export class DevSession {
     await this.#mesh.startAuthority();
     await Promise.all(plan.agents.map((agent) => this.#startSidecar(agent)));
     await Promise.all(plan.agents.map(({ name }) => this.#untilReady(name)));
-    for (const agent of plan.agents) this.#startAgent(agent);
+    // Those that are called first: an agent that calls at once should find somebody.
+    const called = plan.agents.filter(({ listen }) => listen !== undefined);
+    for (const agent of called) this.#startAgent(agent);
+    await Promise.all(called.map((agent) => untilListening(appAddress(layout, agent), READY_DEADLINE_MS)));
+    for (const agent of plan.agents) if (agent.listen === undefined) this.#startAgent(agent);
     return approved;
   }
 

@@ -114,14 +114,15 @@ export class AuthorityChannel {
   ): Promise<Response> {
     return new Promise((resolve, reject) => {
       // A gRPC deadline is a time of the wall clock, which may step; this is a duration.
-      const timer = setTimeout(() => pending?.cancel(), CALL_TIMEOUT_MS);
-      let pending: ClientUnaryCall | undefined;
-      pending = call((error, response) => {
+      let giveUp = (): void => undefined;
+      const timer = setTimeout(() => giveUp(), CALL_TIMEOUT_MS);
+      const pending = call((error, response) => {
         clearTimeout(timer);
         if (error !== null) reject(this.explain(error));
         else if (response === undefined) reject(new AuthorityError('an empty answer', { transient: true }));
         else resolve(response);
       });
+      giveUp = () => pending.cancel();
     });
   }
 

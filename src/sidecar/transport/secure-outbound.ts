@@ -87,7 +87,7 @@ export function openTcp(address: string, timeoutMs: number): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const { host, port } = splitAddress(address);
     if (!isHostPort(address)) {
-      reject(new ConnectionRefused(rejection('PEER_UNREACHABLE', `${address}: not host:port`)));
+      reject(new ConnectionRefused(rejection('PEER_UNREACHABLE', 'the address is not host:port')));
       return;
     }
     const socket = tcpConnect({ host, port, noDelay: true, allowHalfOpen: true });
