@@ -23,29 +23,37 @@ export function tunnel(a: TunnelEnd, b: TunnelEnd): Promise<TunnelOutcome> {
     let open = 2;
     let failed = false;
     let lingering: NodeJS.Timeout | undefined;
-    const fail = () => {
+    /** One end broke: what it said before is let out, then the other learns of it in kind. */
+    const fail = (broken: TunnelEnd, other: TunnelEnd) => {
       if (failed) return;
       failed = true;
-      a.reset();
-      b.reset();
+      broken.reset();
+      const passOn = () => {
+        clearTimeout(patience);
+        other.reset();
+      };
+      const patience = setTimeout(passOn, LINGER_MS);
+      if (other.stream.writable) other.stream.write('', passOn);
+      else passOn();
     };
     for (const [end, other] of [
       [a, b],
       [b, a],
     ] as const) {
-      end.stream.on('error', fail);
+      end.stream.on('error', () => fail(end, other));
       end.stream.once('close', () => {
         // A stream that closes without having ended both ways was cut off; the other side must learn of it.
-        if (!end.stream.readableEnded || !end.stream.writableFinished) fail();
+        if (!end.stream.readableEnded || !end.stream.writableFinished) fail(end, other);
         open -= 1;
         if (open === 0) {
           clearTimeout(lingering);
           resolve(failed ? 'reset' : 'finished');
-        } else lingering = setTimeout(fail, LINGER_MS);
+        } else lingering = setTimeout(() => fail(end, other), LINGER_MS);
       });
       end.stream.pipe(other.stream);
     }
-    if (a.stream.destroyed || b.stream.destroyed) fail();
+    if (a.stream.destroyed) fail(a, b);
+    else if (b.stream.destroyed) fail(b, a);
     if (a.stream.closed) open -= 1;
     if (b.stream.closed) open -= 1;
     if (open === 0) resolve('reset');

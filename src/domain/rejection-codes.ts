@@ -87,6 +87,14 @@ export const REJECTIONS = {
     "The certificate's trust domain is not accepted here, or does not chain to that domain's own roots.",
     'Meshes of different authorities do not talk unless federated; check which authority the peer joined.',
   ),
+  CERTIFICATE_NOT_VALID_NOW: row(
+    'transport',
+    'IDENTITY',
+    'UNAUTHENTICATED',
+    401,
+    "By our clock the peer's certificate is not valid yet, or no longer.",
+    'Compare the two times in the detail with a good clock; correct the clock that is off (NTP).',
+  ),
   TOO_MANY_UNAUTHENTICATED: row(
     'transport',
     'UNAVAILABLE',

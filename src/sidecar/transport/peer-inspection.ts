@@ -44,10 +44,28 @@ export function inspectPeer(
   }
   const named = checkPeerCertificate(certificate);
   if (!named.ok) return rejection('PEER_ID_INVALID', named.detail);
+  const untimely = checkDates(named.identity, now);
+  if (untimely !== undefined) return untimely;
   const trustDomain = trustDomainOf(named.identity.spiffeId);
   const chain = verifyChain({ leaf: certificate, roots: roots.get(trustDomain) ?? [], at: now });
   if (!chain.ok) return rejection('TRUST_DOMAIN_NOT_ACCEPTED', `${named.identity.spiffeId}: ${chain.detail}`);
   return { alpn: alpnProtocol, identity: chain.identity };
+}
+
+/** Before the chain, which would refuse it, too, but as if somebody else had issued it. */
+function checkDates({ notBefore, notAfter }: PeerIdentity, now: number): Rejection | undefined {
+  const [ours, start, end] = [now, notBefore, notAfter].map((at) => new Date(at).toISOString());
+  if (now < notBefore) {
+    return rejection('CERTIFICATE_NOT_VALID_NOW', `the certificate is valid from ${start}, our clock says ${ours}`, {
+      clocks: { ours: now, theirs: notBefore, what: 'start of the certificate' },
+    });
+  }
+  if (now > notAfter) {
+    return rejection('CERTIFICATE_NOT_VALID_NOW', `the certificate was valid until ${end}, our clock says ${ours}`, {
+      clocks: { ours: now, theirs: notAfter, what: 'end of the certificate' },
+    });
+  }
+  return undefined;
 }
 
 /** The type says otherwise, but without a certificate this is an empty object or null. */

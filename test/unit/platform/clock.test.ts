@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, mock, test } from 'node:test';
-import { after, systemClock } from '../../../src/platform/clock.ts';
+import { after, Due, systemClock } from '../../../src/platform/clock.ts';
 
 test('the system clock tells the time and a duration', () => {
   assert.ok(Math.abs(systemClock.now() - Date.now()) < 1_000);
@@ -65,5 +65,36 @@ describe('after', () => {
     await new Promise<void>((resolve) => void after({ delayMs: -5, run: resolve }));
     after({ delayMs: Infinity, run: () => assert.fail('infinity has passed') })();
     assert.throws(() => after({ delayMs: NaN, run: () => undefined }), RangeError);
+  });
+});
+
+describe('Due', () => {
+  function dueIn(delayMs: number) {
+    const time = { wall: Date.UTC(2026, 0, 1), monotonic: 5_000 };
+    return { time, due: new Due({ now: () => time.wall, monotonic: () => time.monotonic }, delayMs) };
+  }
+
+  test('is reached when so much time has passed, by either clock', () => {
+    for (const clock of ['wall', 'monotonic'] as const) {
+      const { time, due } = dueIn(100);
+      time[clock] += 99;
+      assert.equal(due.reached(), false);
+      time[clock] += 1;
+      assert.equal(due.reached(), true);
+      assert.equal(due.reached(), true);
+    }
+    assert.equal(dueIn(0).due.reached(), true);
+  });
+
+  test('a wall clock that is set forward, as after a sleep, makes it come early; one set back does not put it off', () => {
+    const forward = dueIn(60_000);
+    forward.time.wall += 3_600_000;
+    assert.equal(forward.due.reached(), true);
+    const back = dueIn(60_000);
+    back.time.wall -= 3_600_000;
+    back.time.monotonic += 59_999;
+    assert.equal(back.due.reached(), false);
+    back.time.monotonic += 1;
+    assert.equal(back.due.reached(), true);
   });
 });
