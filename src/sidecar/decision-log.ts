@@ -24,6 +24,8 @@ export interface Decision {
   readonly sessionId?: string;
   readonly connections?: number;
   readonly enforcementMs?: number;
+  /** Milliseconds since the epoch: when the last socket of all the sessions that ended together had been reset. */
+  readonly cutAt?: number;
   /** Only about ourselves: how many sessions it cost. */
   readonly sessionsEnded?: number;
 }
@@ -32,6 +34,8 @@ export interface Refusal extends Pick<Decision, 'correlationId' | 'subject' | 'd
   readonly cause: Rejection;
   readonly exchange?: boolean;
 }
+
+export type EndFacts = Required<Pick<Decision, 'connections' | 'enforcementMs' | 'cutAt'>>;
 
 export interface DecisionLogDeps {
   readonly self: SpiffeId;
@@ -111,7 +115,7 @@ export class DecisionLog {
   }
 
   /** A session that was live. */
-  terminated(session: Session, cause: Rejection, facts: { connections: number; enforcementMs: number }): void {
+  terminated(session: Session, cause: Rejection, facts: EndFacts): void {
     const { metrics } = this.#deps;
     metrics.sessionsTerminated.add({ reason: cause.code });
     metrics.sessions.add({ peer: this.#labelOf(session) }, -1);

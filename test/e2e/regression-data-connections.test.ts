@@ -6,7 +6,6 @@ import { framePreface } from '../../src/sidecar/data/preface.ts';
 import { dataOpenCodec } from '../../src/wire/services.ts';
 import { hostOf, portOf } from '../support/admin-request.ts';
 import { Attacker } from '../support/attacker.ts';
-import { assertAppUntouched } from '../support/attacks.ts';
 import { connectionOver } from '../support/connection-over.ts';
 import { dataOf, openData } from '../support/hostile-data.ts';
 import { acceptHonestly, HostileAcceptor } from '../support/hostile-acceptor.ts';

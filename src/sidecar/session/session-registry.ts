@@ -184,6 +184,7 @@ export class SessionRegistry {
       }
     }
     const lastSocketMs = clock.monotonic() - startedAt;
+    const cutAt = clock.now();
     for (const session of ending) {
       // What is wrong with ourselves is no word about the peer: it hears that we are not to be had.
       const wire = cause.self === true ? 'UNAVAILABLE' : REJECTIONS[cause.code].wire;
@@ -191,7 +192,7 @@ export class SessionRegistry {
       session.control.closeSoon();
     }
     for (const session of ending) {
-      const facts = { connections: cut.get(session) ?? 0, enforcementMs: lastSocketMs };
+      const facts = { connections: cut.get(session) ?? 0, enforcementMs: lastSocketMs, cutAt };
       if (wasLive.has(session)) decisions.terminated(session, cause, facts);
       else decisions.denied({ session, cause });
       this.#wake(session);

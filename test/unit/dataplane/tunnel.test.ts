@@ -15,7 +15,7 @@ async function connection(t: TestContext): Promise<{ near: Socket; far: Socket }
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const accepted = once(server, 'connection') as Promise<[Socket]>;
-  const far = connect({ ...(server.address() as AddressInfo), host: '127.0.0.1', allowHalfOpen: true });
+  const far = connect({ port: (server.address() as AddressInfo).port, host: '127.0.0.1', allowHalfOpen: true });
   const [near] = await accepted;
   server.close();
   far.on('error', () => undefined);
@@ -33,6 +33,12 @@ async function tunnelled(t: TestContext) {
   let outcome: string | undefined;
   const over = tunnel(end(a.near), end(b.near)).then((how) => (outcome = how));
   return { a, b, over, outcome: () => outcome };
+}
+
+/** The tunnel's own timer under the test's control; sockets go on as ever. */
+function controlTimer(t: TestContext): void {
+  mock.timers.enable({ apis: ['setTimeout'] });
+  t.after(() => mock.timers.reset());
 }
 
 async function readToEnd(socket: Socket): Promise<Buffer> {
@@ -113,6 +119,7 @@ test('an end that is destroyed at our side takes the other with it', async (t) =
 });
 
 test('an end that was gone before the tunnel began leaves nothing open', async (t) => {
+  controlTimer(t);
   for (const alreadyClosed of [false, true]) {
     const [a, b] = await Promise.all([connection(t), connection(t)]);
     a.near.destroy();
@@ -124,14 +131,8 @@ test('an end that was gone before the tunnel began leaves nothing open', async (
 });
 
 describe('one end is gone, and the other still has something to deliver', () => {
-  /** The tunnel's own timer under the test's control; sockets go on as ever. */
-  const underControl = (t: TestContext) => {
-    mock.timers.enable({ apis: ['setTimeout'] });
-    t.after(() => mock.timers.reset());
-  };
-
   test('it is reset when the time for that is over, and not before', async (t) => {
-    underControl(t);
+    controlTimer(t);
     const made = await tunnelled(t);
     await fillAndEnd(made);
     mock.timers.tick(LINGER_MS - 1);
@@ -143,7 +144,7 @@ describe('one end is gone, and the other still has something to deliver', () => 
   });
 
   test('it is left in peace when it delivers in time, to the last byte', async (t) => {
-    underControl(t);
+    controlTimer(t);
     const made = await tunnelled(t);
     const sent = await fillAndEnd(made);
     mock.timers.tick(LINGER_MS - 1);
