@@ -121,6 +121,7 @@ export async function createSpeaker(options: SpeakerOptions): Promise<Speaker> {
       proveWithinMs: 10_000,
     },
     decisions,
+    thumbprint: () => identity.current.thumbprint,
     context: () => createTlsContext({ ...tlsMaterialOf(membership), caPems: trust.rootPems }),
     roots,
     hasSession: (thumbprint) => registry.hasLive(thumbprint),

@@ -20,9 +20,15 @@ const LINGER_MS = 5000;
  */
 export function tunnel(a: TunnelEnd, b: TunnelEnd): Promise<TunnelOutcome> {
   return new Promise((resolve) => {
-    let open = 2;
+    const closed = new Set<TunnelEnd>();
     let failed = false;
     let lingering: NodeJS.Timeout | undefined;
+    let patience: NodeJS.Timeout | undefined;
+    const over = () => {
+      clearTimeout(lingering);
+      clearTimeout(patience);
+      resolve(failed ? 'reset' : 'finished');
+    };
     /** One end broke: what it said before is let out, then the other learns of it in kind. */
     const fail = (broken: TunnelEnd, other: TunnelEnd) => {
       if (failed) return;
@@ -32,7 +38,7 @@ export function tunnel(a: TunnelEnd, b: TunnelEnd): Promise<TunnelOutcome> {
         clearTimeout(patience);
         other.reset();
       };
-      const patience = setTimeout(passOn, LINGER_MS);
+      patience = setTimeout(passOn, LINGER_MS);
       if (other.stream.writable) other.stream.write('', passOn);
       else passOn();
     };
@@ -44,18 +50,16 @@ export function tunnel(a: TunnelEnd, b: TunnelEnd): Promise<TunnelOutcome> {
       end.stream.once('close', () => {
         // A stream that closes without having ended both ways was cut off; the other side must learn of it.
         if (!end.stream.readableEnded || !end.stream.writableFinished) fail(end, other);
-        open -= 1;
-        if (open === 0) {
-          clearTimeout(lingering);
-          resolve(failed ? 'reset' : 'finished');
-        } else lingering = setTimeout(() => fail(end, other), LINGER_MS);
+        closed.add(end);
+        if (closed.size === 2) over();
+        else lingering ??= setTimeout(() => fail(end, other), LINGER_MS);
       });
       end.stream.pipe(other.stream);
     }
+    // One that was destroyed before may have said so already.
+    for (const end of [a, b]) if (end.stream.destroyed) closed.add(end);
     if (a.stream.destroyed) fail(a, b);
     else if (b.stream.destroyed) fail(b, a);
-    if (a.stream.closed) open -= 1;
-    if (b.stream.closed) open -= 1;
-    if (open === 0) resolve('reset');
+    if (closed.size === 2) over();
   });
 }

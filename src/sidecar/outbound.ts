@@ -36,6 +36,7 @@ const MOVED_ON: ReadonlySet<RejectionCode> = new Set([
   'WRONG_INSTANCE',
   'PEER_UNREACHABLE',
   'DATA_SESSION_UNKNOWN',
+  'DATA_PREFACE_INVALID',
   'TLS_HANDSHAKE_FAILED',
 ]);
 

@@ -28,6 +28,8 @@ export class SelfStanding {
   /** Of the generation in use; survives a refusal, so that coming back needs no new token. */
   #permit: { readonly thumbprint: string; readonly permit: PeerPermit } | undefined;
   #admitting = false;
+  /** Why the certificate in use was not admitted, if it was judged and was not. */
+  #refusal: { readonly thumbprint: string; readonly cause: Rejection } | undefined;
   /** The last question that {@link #admit} answered. */
   #answered: string | undefined;
 
@@ -61,6 +63,14 @@ export class SelfStanding {
     if (known === undefined) return this.#answered === undefined ? this.#settle(NO_TOKEN) : this.#rejection;
     // After a rotation the old certificate's permit goes on until the new one has its own: no change goes unjudged.
     const { ports, clock } = this.#deps;
+    // Once the old certificate has ended, what stands against the new one is the reason, and not that end.
+    if (
+      !isCurrent &&
+      clock.now() >= known.permit.standing.certificate.notAfter &&
+      this.#refusal?.thumbprint === generation.thumbprint
+    ) {
+      return this.#settle(this.#refusal.cause);
+    }
     const { token } = generation;
     const change = { measurement: measured.measurement, ...(isCurrent && token !== undefined && { token }) };
     const judged = reconsider(known.permit, change, { ports, monotonicNow: clock.monotonic() });
@@ -79,6 +89,7 @@ export class SelfStanding {
     const verdict = await admit(this.#candidate(generation), this.#ports(generation));
     this.#admitting = false;
     this.#answered = question;
+    this.#refusal = verdict.admitted ? undefined : { thumbprint: generation.thumbprint, cause: own(verdict.rejection) };
     if (verdict.admitted) {
       this.#permit = { thumbprint: generation.thumbprint, permit: verdict.permit };
       // What changed while the signature was being checked is judged now.

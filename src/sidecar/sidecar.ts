@@ -163,7 +163,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
     ports,
     decisions,
     dataAddress,
-    identity: { forExchange: (withinMs) => membership.identity.forExchange(withinMs) },
+    identity: { forExchange: (withinMs, shown) => membership.identity.forExchange(withinMs, shown) },
   });
   const pool = new SessionPool({
     ...core,
@@ -206,6 +206,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
       proveWithinMs: timing.exchangeTimeoutMs,
     },
     context: () => membership.identity.current.tls,
+    thumbprint: () => membership.identity.current.thumbprint,
     hasSession: (thumbprint) => registry.hasLive(thumbprint),
     onControl: (peer) => control.take(peer),
     onData: (peer) => {

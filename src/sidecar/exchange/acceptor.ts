@@ -66,7 +66,7 @@ async function converse(
   const badNonce = checkNonce(hello.nonce, NONCE_BYTES);
   if (badNonce !== undefined) return badNonce;
 
-  const ours = await deps.identity.forExchange(deps.timing.exchangeTimeoutMs);
+  const ours = await deps.identity.forExchange(deps.timing.exchangeTimeoutMs, peer.shown);
   if (isRejectionValue(ours)) return ours;
   const stated = ours.statement();
   const ourNonce = random.bytes(NONCE_BYTES);

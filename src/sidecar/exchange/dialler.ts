@@ -106,7 +106,7 @@ async function converse(
   }
   // While the connection was made the agent may have changed; a token of before would not go with a proof of now.
   if (!ours.caughtUp) {
-    const again = await deps.identity.forExchange(deps.timing.exchangeTimeoutMs);
+    const again = await deps.identity.forExchange(deps.timing.exchangeTimeoutMs, ours.thumbprint);
     if (isRejectionValue(again)) return refusal(again);
   }
   const stated = ours.statement();

@@ -82,13 +82,14 @@ export class InstanceIdentity implements IdentitySource {
     for (const generation of [this.#current, ...this.#older]) generation.forgetTls();
   }
 
-  forExchange(withinMs: number): Promise<PresentedIdentity | Rejection> {
+  forExchange(withinMs: number, shown?: string): Promise<PresentedIdentity | Rejection> {
     return new Promise((resolve) => {
       const look = () => {
         const own = this.#deps.ownRejection();
         const hopeless = own !== undefined && own.code !== 'AIT_MISSING' && own.code !== 'STATE_MISSING';
-        if (!hopeless && !(own === undefined && this.#current.caughtUp)) return;
-        finish(own ?? this.#current);
+        const generation = this.#showing(shown);
+        if (!hopeless && !(own === undefined && generation.caughtUp)) return;
+        finish(own ?? generation);
       };
       const finish = (result: PresentedIdentity | Rejection) => {
         clearTimeout(timer);
@@ -106,13 +107,17 @@ export class InstanceIdentity implements IdentitySource {
     });
   }
 
+  #showing(thumbprint: string | undefined): Generation {
+    return [...this.#older].find((older) => older.thumbprint === thumbprint) ?? this.#current;
+  }
+
   #generation(membership: Membership): Generation {
     const generation: Generation = new Generation(membership, {
       ...this.#deps,
-      onToken: (whose) => {
+      onToken: () => {
         // Sessions of an older certificate have to learn of their newer token, too.
         this.#deps.onToken();
-        if (whose === this.#current) this.wake();
+        this.wake();
       },
     });
     this.#deps.metrics.certificateExpiry.set({ kind: 'svid' }, Math.floor(generation.notAfter / 1000));

@@ -41,7 +41,8 @@ export interface IdentitySource {
    * The identity for a new exchange, once its AIT says what is measured now; waits for a token that is on its way.
    *
    * @param withinMs how long to wait for it at most, milliseconds
+   * @param shown the certificate that a connection has shown already; default: the one in use
    * @returns why we cannot show ourselves, otherwise
    */
-  forExchange(withinMs: number): Promise<PresentedIdentity | Rejection>;
+  forExchange(withinMs: number, shown?: string): Promise<PresentedIdentity | Rejection>;
 }

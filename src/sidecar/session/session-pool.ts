@@ -45,6 +45,8 @@ export class SessionPool {
   readonly #retired = new Set<Session>();
   /** How often something changed; an answer to a question of before says nothing about now. */
   #changes = 0;
+  /** How often our own certificate changed; a session dialled under the one before is not kept for later calls. */
+  #rotations = 0;
 
   constructor(deps: SessionPoolDeps) {
     this.#deps = deps;
@@ -92,6 +94,7 @@ export class SessionPool {
 
   /** After our own certificate was rotated. */
   retireAll(): void {
+    this.#rotations += 1;
     for (const { current } of this.#peers.values()) if (current !== undefined) this.retire(current.session);
   }
 
@@ -113,6 +116,7 @@ export class SessionPool {
   async #dial(peer: SpiffeId, entry: PeerEntry): Promise<DialResult> {
     const until = this.#deps.clock.monotonic() + MAX_DIALLING_MS;
     const changes = this.#changes;
+    const rotations = this.#rotations;
     let result: DialResult = {
       ok: false,
       cause: rejection('PEER_ADDRESS_UNKNOWN', `no address of ${peer} is configured, and the authority knows none`),
@@ -124,7 +128,8 @@ export class SessionPool {
       if (result.ok || result.cause.self === true || SAME_FOR_ALL.has(result.cause.code)) break;
     }
     if (result.ok) {
-      entry.current = result;
+      if (rotations === this.#rotations) entry.current = result;
+      else this.#retired.add(result.session);
       entry.lastCause = undefined;
       entry.backoff.reset();
     } else {

@@ -17,6 +17,8 @@ export interface InboundPeer {
   /** The TCP socket under it: the only one that can be reset. */
   readonly raw: Socket;
   readonly identity: PeerIdentity;
+  /** `x5t#S256` of the certificate that we showed on it; a rotation may have come since. */
+  readonly shown: string;
   /** `host:port`, unique among the open connections. */
   readonly remoteAddress: string;
   /** Takes the connection off the count of those that have not proven anything yet. */
@@ -43,6 +45,8 @@ export interface InboundListenerOptions {
   readonly metrics: SidecarMetrics;
   readonly decisions: DecisionLog;
   readonly context: () => TlsContext;
+  /** `x5t#S256` of the certificate in that context. */
+  readonly thumbprint: () => string;
   readonly roots: () => TrustedRoots;
   /** Whether a live session shows this certificate. */
   readonly hasSession: (thumbprint: string) => boolean;
@@ -59,7 +63,7 @@ const MAX_CONNECTIONS = 16_384;
 export class InboundListener implements Component {
   readonly name = 'inbound';
   readonly #options: InboundListenerOptions;
-  readonly #unproven = new Map<Socket, { address: string; svid: string | undefined }>();
+  readonly #unproven = new Map<Socket, { address: string; svid: string | undefined; shown: string }>();
   readonly #raw = new Map<string, Socket>();
   #server: Server | undefined;
   #address = '';
@@ -134,7 +138,7 @@ export class InboundListener implements Component {
       return;
     }
     this.#raw.set(key, raw);
-    this.#unproven.set(raw, { address, svid: undefined });
+    this.#unproven.set(raw, { address, svid: undefined, shown: this.#options.thumbprint() });
     this.#count();
     raw.once('close', () => {
       this.#raw.delete(key);
@@ -169,7 +173,8 @@ export class InboundListener implements Component {
       );
       return;
     }
-    this.#unproven.set(raw, { address: socket.remoteAddress ?? '', svid: identity.thumbprint });
+    const shown = this.#unproven.get(raw)?.shown ?? '';
+    this.#unproven.set(raw, { address: socket.remoteAddress ?? '', svid: identity.thumbprint, shown });
     let endOverdue = (cause: Rejection) => this.#refuse(raw, remoteAddress, identity.spiffeId, cause);
     const timer = setTimeout(() => {
       endOverdue(rejection('EXCHANGE_TIMEOUT', `nothing proven within ${limits.proveWithinMs} ms of the handshake`));
@@ -182,7 +187,7 @@ export class InboundListener implements Component {
     const whenOverdue = (end: (cause: Rejection) => void) => {
       endOverdue = end;
     };
-    const inbound: InboundPeer = { socket, raw, identity, remoteAddress, authenticated, whenOverdue };
+    const inbound: InboundPeer = { socket, raw, identity, shown, remoteAddress, authenticated, whenOverdue };
     if (alpn === CONTROL_ALPN) this.#options.onControl(inbound);
     else this.#options.onData(inbound);
   }
