@@ -3,11 +3,10 @@ import { parseTrustDomain } from '../domain/agent-id.ts';
 import { parseDuration } from '../domain/duration.ts';
 import { isHostPort } from '../domain/host-port.ts';
 import { isMeshError } from '../domain/mesh-error.ts';
+import { DEFAULT_STATE_DIR } from './default-state-dir.ts';
 import { LOG_LEVELS } from '../platform/logger.ts';
 import { readListenAddress, type HostPort } from '../platform/listen-address.ts';
 
-/** What `state_dir` is where nothing says otherwise; its admin socket is what the command line looks for. */
-export const DEFAULT_STATE_DIR = '/var/lib/ait/authority';
 /** Variables are this and the setting in upper case: `AIT_AUTHORITY_STATE_DIR`. */
 export const AUTHORITY_ENV_PREFIX = 'AIT_AUTHORITY_';
 

@@ -7,8 +7,8 @@ import type { Component, StopOptions } from '../platform/component.ts';
 import type { Logger } from '../platform/logger.ts';
 import { CHANNEL_OPTIONS } from '../wire/owned-channel.ts';
 import type { AuthorityMetrics } from './authority-metrics.ts';
-import type { Callers } from './callers.ts';
-import type { CertificateAuthority } from './certificate-authority.ts';
+import type { Callers } from './membership/callers.ts';
+import type { CertificateAuthority } from './keys/certificate-authority.ts';
 import { listen, type HostPort } from '../platform/listen-address.ts';
 
 /** Largest message taken, in bytes: a report's 256 KiB and what the encoding adds. */

@@ -1,6 +1,7 @@
 import { dirname, resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { AuthorityConfig } from '../authority/config.ts';
+import { addTargetOptions, type TargetFlags } from './operator/target-options.ts';
 
 /**
  * Adds `ait authority` and `ait agent credential` to the program. What they need is imported when they run, so that
@@ -24,15 +25,13 @@ export function registerAuthorityCommands(program: Command): void {
   const agent =
     program.commands.find((command) => command.name() === 'agent') ??
     program.command('agent').description('look after agents');
-  agent
-    .command('credential')
+  addTargetOptions(agent.command('credential'))
     .description('make a join credential for the sidecars of an agent; it is shown once')
     .argument('<agent>', "the agent's name or SPIFFE ID")
     .option('--uses <count>', 'how many instances may join with it (default 100)')
     .option('--expires <duration>', 'how long it may be used, for example 12h or 30d (default 30d)')
     .option('--authority <host:port>', 'address that it carries (default: what the authority advertises)')
     .option('--out <file>', 'write it there, readable to you alone, instead of to the terminal')
-    .option('--admin <socket>', "the authority's admin socket (default /var/lib/ait/authority/admin.sock)")
     .action(makeCredential);
 }
 
@@ -102,7 +101,7 @@ async function readConfig(flags: AuthorityFlags): Promise<AuthorityConfig> {
 /** The directory as it is now, without the state: what would be in force if the authority had never run. */
 async function checkPolicy(config: AuthorityConfig): Promise<void> {
   const [{ checkPolicyDirectory }, { MeshError }] = await Promise.all([
-    import('../authority/policy-check.ts'),
+    import('../authority/policy/policy-check.ts'),
     import('../domain/mesh-error.ts'),
   ]);
   const { problems, records } = await checkPolicyDirectory(config.policy_dir, config.trust_domain);
@@ -119,25 +118,23 @@ async function checkPolicy(config: AuthorityConfig): Promise<void> {
   console.log(`configuration and policy are valid: ${records} object(s) in ${config.policy_dir}`);
 }
 
-interface CredentialFlags {
+interface CredentialFlags extends TargetFlags {
   readonly uses?: string;
   readonly expires?: string;
   readonly authority?: string;
   readonly out?: string;
-  readonly admin?: string;
 }
 
 async function makeCredential(agent: string, flags: CredentialFlags): Promise<void> {
-  const [{ postAdmin }, { DEFAULT_STATE_DIR }, { MeshError }] = await Promise.all([
-    import('./authority-admin-client.ts'),
-    import('../authority/config.ts'),
+  const [{ askAuthority }, { MeshError }] = await Promise.all([
+    import('./operator/authority-client.ts'),
     import('../domain/mesh-error.ts'),
   ]);
   if (flags.uses !== undefined && !/^[1-9][0-9]{0,6}$/.test(flags.uses)) {
     throw new MeshError('CONFIG_INVALID', `--uses ${flags.uses}: not a whole number from 1 on`);
   }
-  const answer = await postAdmin({
-    socket: flags.admin ?? `${DEFAULT_STATE_DIR}/admin.sock`,
+  const answer = await askAuthority(flags, {
+    method: 'POST',
     path: '/join-credentials',
     body: {
       agent,

@@ -1,16 +1,13 @@
 import { Command, CommanderError } from 'commander';
-import { isMeshError } from '../domain/mesh-error.ts';
+import { isMeshError, type MeshError } from '../domain/mesh-error.ts';
 import { registerAuthorityCommands } from './authority-command.ts';
 import { registerBaselineCommands } from './baseline-command.ts';
 import { registerDemoCommand } from './demo-command.ts';
 import { registerDevCommand } from './dev-command.ts';
 import { registerExplainCommand } from './explain-command.ts';
 import { registerSidecarCommand } from './sidecar-command.ts';
+import { EXIT } from './exit-codes.ts';
 import { VERSION } from './version.ts';
-
-/** Exit codes every verb shares: 1 something did not work, 2 what was asked for makes no sense. */
-const FAILED = 1;
-const USAGE = 2;
 
 const program = new Command('ait')
   .description("a sidecar mesh for AI agents that drops the connection when an agent's mind was changed")
@@ -33,18 +30,31 @@ try {
 
 /** What went wrong, what to do about it, and nothing of the inside of the program unless it is a defect. */
 function report(error: unknown): number {
-  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : USAGE;
+  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
   if (isMeshError(error) && error.code !== 'INTERNAL') {
     const reasons = [error.message, ...causesOf(error)];
     process.stderr.write(`ait: ${error.code}: ${reasons.join('\n  because: ')}\n`);
     const hint = hintOf(error);
     if (hint !== undefined) process.stderr.write(`  try: ${hint}\n`);
-    return error.code === 'CONFIG_INVALID' ? USAGE : FAILED;
+    return exitCodeOf(error);
   }
   process.stderr.write(
     `ait: a defect in ait-mesh; please report it\n${error instanceof Error ? error.stack : String(error)}\n`,
   );
-  return FAILED;
+  return EXIT.failed;
+}
+
+function exitCodeOf({ code }: MeshError): number {
+  switch (code) {
+    case 'CONFIG_INVALID':
+      return EXIT.usage;
+    case 'ADMIN_REFUSED':
+      return EXIT.refused;
+    case 'AUTHORITY_UNREACHABLE':
+      return EXIT.unreachable;
+    default:
+      return EXIT.failed;
+  }
 }
 
 function causesOf(error: Error): string[] {

@@ -29,7 +29,8 @@ export const MESH_ERRORS = {
   JOIN_CREDENTIAL_MALFORMED: 'A join credential is not the text that `ait agent credential` wrote.',
   STATE_MALFORMED: 'A state object or head has not the shape that the protocol describes.',
   ADDRESS_IN_USE: 'Another process listens on the address already.',
-  ADMIN_REFUSED: 'The admin socket refused a request.',
+  ADMIN_REFUSED: 'The authority or a sidecar refused what an operator asked for; the message has its reason.',
+  AUTHORITY_UNREACHABLE: 'The authority does not answer: it is not running, or the address or socket is another.',
 } as const;
 
 export type MeshErrorCode = keyof typeof MESH_ERRORS;

@@ -19,10 +19,26 @@ export interface AdminAnswer {
 /** What a POST carried; `undefined` for a GET or an empty body. */
 export type AdminBody = JsonValue | undefined;
 
-/** Routes by method and path, such as `GET /status`. What changes anything is a POST. */
+/** Who asks. A viewer may GET, an admin may POST, too. */
+export interface Operator {
+  readonly name: string;
+  readonly role: 'viewer' | 'admin';
+}
+
+export interface AdminRequest {
+  readonly body: AdminBody;
+  /** What stands behind the `?`. */
+  readonly query: URLSearchParams;
+  readonly operator: Operator;
+}
+
+/** Routes by method and path, such as `GET /status`. What changes or discloses anything is a POST. */
 export type AdminRoutes = Readonly<
-  Record<`${'GET' | 'POST'} /${string}`, (body: AdminBody) => AdminAnswer | Promise<AdminAnswer>>
+  Record<`${'GET' | 'POST'} /${string}`, (request: AdminRequest) => AdminAnswer | Promise<AdminAnswer>>
 >;
+
+/** Whoever can open the socket is the process's own user, and may do what it may. */
+const LOCAL_OPERATOR: Operator = { name: 'local', role: 'admin' };
 
 export interface AdminSocketOptions {
   readonly path: string;
@@ -100,11 +116,14 @@ export class AdminSocket implements Component {
 
   async #route(request: IncomingMessage): Promise<AdminAnswer> {
     const { routes } = this.#options;
-    const path = (request.url ?? '').split('?', 1)[0] ?? '';
+    const [path = '', query = ''] = (request.url ?? '').split('?', 2);
     if (request.headers.origin !== undefined) throw new AdminProblem(403, 'requests of web pages are refused');
     const name = `${request.method ?? ''} ${path}` as keyof AdminRoutes;
     const route = Object.hasOwn(routes, name) ? routes[name] : undefined;
-    if (route !== undefined) return route(request.method === 'POST' ? await readBody(request) : undefined);
+    if (route !== undefined) {
+      const body = request.method === 'POST' ? await readBody(request) : undefined;
+      return route({ body, query: new URLSearchParams(query), operator: LOCAL_OPERATOR });
+    }
     const others = Object.keys(routes).filter((known) => known.split(' ', 2)[1] === path);
     if (others.length > 0)
       throw new AdminProblem(405, `${path} takes ${others.map((known) => known.split(' ', 1)[0]).join(', ')} only`);

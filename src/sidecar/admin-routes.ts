@@ -63,7 +63,7 @@ export function adminRoutes(deps: AdminDeps): AdminRoutes {
     }),
     'GET /decisions': () => ({ body: decisions.recent().map((decision) => withTextDifference(decision, deps)) }),
     'GET /readyz': () => ({ status: readiness.ready ? 200 : 503, body: readiness.blockers() }),
-    'POST /log-level': (body) => {
+    'POST /log-level': ({ body }) => {
       const wanted = stringAt(
         objectAt(body ?? {}, 'request', { required: ['level'] })['level'],
         'level',

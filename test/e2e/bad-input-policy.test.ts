@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import type { PolicyProblem } from '../../src/authority/policy-yaml.ts';
+import type { PolicyProblem } from '../../src/authority/policy/policy-yaml.ts';
 import { httpGet } from '../support/admin-request.ts';
 import { pollUntil } from '../support/poll-until.ts';
 import { startMesh, type TestMesh } from '../support/mesh.ts';

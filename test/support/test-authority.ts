@@ -1,7 +1,7 @@
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { stringify } from 'yaml';
-import { postAdmin } from '../../src/cli/authority-admin-client.ts';
+import { askAuthority } from '../../src/cli/operator/authority-client.ts';
 import { LoggedProcess } from './child-process.ts';
 import { AIT_BINARY } from './test-agent.ts';
 
@@ -76,7 +76,10 @@ export class TestAuthority {
   ): Promise<string> {
     const { uses = 10, expires = '1h' } = options;
     const socket = join(this.stateDir, 'admin.sock');
-    const answer = await postAdmin({ socket, path: '/join-credentials', body: { agent, uses, expires } });
+    const answer = await askAuthority(
+      { admin: socket },
+      { method: 'POST', path: '/join-credentials', body: { agent, uses, expires } },
+    );
     return (answer as { credential: string }).credential;
   }
 

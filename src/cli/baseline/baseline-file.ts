@@ -15,7 +15,7 @@ import { ASSURANCES, DIMENSIONS, type Assurance, type DigestTuple, type Dimensio
 import { digestTupleToJson } from '../../domain/measurement-json.ts';
 import { MeshError } from '../../domain/mesh-error.ts';
 import { isObjectId, NOT_APPLICABLE } from '../../domain/state-objects.ts';
-import { readPolicyFile } from '../../authority/policy-objects.ts';
+import { readPolicyFile } from '../../authority/policy/policy-objects.ts';
 
 /** Where a file names agents without a trust domain, any will do: nothing here leaves the machine. */
 const NO_TRUST_DOMAIN = 'offline.invalid';

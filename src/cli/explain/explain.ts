@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import pc from 'picocolors';
 import { environment } from '../../platform/environment.ts';
 import type { CommandOutput } from '../command-output.ts';
+import { EXIT } from '../exit-codes.ts';
 import { readAdmin } from '../mesh-runner/admin-client.ts';
 import {
   findDecision,
@@ -12,9 +13,6 @@ import {
 } from './decision-record.ts';
 import { nameOf, renderExplanation } from './explanation.ts';
 import { findAdminSockets } from './find-sockets.ts';
-
-/** Stable: scripts depend on them. */
-const EXIT = { found: 0, usage: 2, nothing: 3 } as const;
 
 export interface ExplainOptions {
   readonly admin?: readonly string[];
@@ -35,7 +33,7 @@ export async function explain(agent: string, options: ExplainOptions, output: Co
   }
   const found = findDecision(sidecars, { agent, ...(options.id !== undefined && { id: options.id }) });
   const own = sidecars.find(({ status }) => isAgent(status.agent, agent));
-  output.exitCode(found === undefined ? EXIT.nothing : EXIT.found);
+  output.exitCode(found === undefined ? EXIT.nothing : EXIT.ok);
   if (options.json === true) {
     const { decision, sidecar } = found ?? {};
     const decidedBy = sidecar && {

@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { agentNameOf, parseSpiffeId, parseTrustDomain } from '../../domain/agent-id.ts';
-import { readPolicyFile } from '../../authority/policy-objects.ts';
+import { readPolicyFile } from '../../authority/policy/policy-objects.ts';
 import { systemClock } from '../../platform/clock.ts';
 import type { MeasureConfig } from '../../sidecar/measure/measure-config.ts';
 import { NOT_APPLICABLE } from '../../domain/state-objects.ts';

@@ -4,7 +4,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { writeFileAtomic } from '../../platform/atomic-file.ts';
 import type { Environment } from '../../platform/environment.ts';
-import { postAdmin } from '../authority-admin-client.ts';
+import { askAuthority } from '../operator/authority-client.ts';
 import { Child, describeExit } from './child.ts';
 import { appAddress, writeAuthorityConfig, writeSidecarConfig } from './mesh-files.ts';
 import { fileName, type MeshLayout } from './mesh-layout.ts';
@@ -80,7 +80,10 @@ export class Mesh {
 
   /** Makes a join credential of an agent. @returns its file. */
   async writeCredential(agent: string, file: string): Promise<string> {
-    const answer = await postAdmin({ socket: this.authorityAdmin, path: '/join-credentials', body: { agent } });
+    const answer = await askAuthority(
+      { admin: this.authorityAdmin },
+      { method: 'POST', path: '/join-credentials', body: { agent } },
+    );
     const { credential } = answer as { credential: string };
     await writeFileAtomic(file, `${credential}\n`, { mode: 0o600 });
     return file;

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { Command, CommanderError } from 'commander';
 import { parseTrustDomain } from '../../../src/domain/agent-id.ts';
-import { readPolicyFile } from '../../../src/authority/policy-objects.ts';
+import { readPolicyFile } from '../../../src/authority/policy/policy-objects.ts';
 import { registerBaselineCommands } from '../../../src/cli/baseline-command.ts';
 
 const CONFIG = `

@@ -1,5 +1,6 @@
 // Original file: proto/ait/v1/authority.proto
 
+import type { DimensionDifference as _ait_v1_DimensionDifference, DimensionDifference__Output as _ait_v1_DimensionDifference__Output } from '../../ait/v1/DimensionDifference.ts';
 import type { Long } from '@grpc/proto-loader';
 
 /**
@@ -34,6 +35,42 @@ export interface Decision {
    * `dialler` or `acceptor`: the reporting side's role.
    */
   'role'?: (string);
+  /**
+   * Hexadecimal session id; empty where there was no session.
+   */
+  'sessionId'?: (string);
+  /**
+   * Whether the sidecar speaks of its own agent.
+   */
+  'self'?: (boolean);
+  /**
+   * Only for drift: what differs, at most 20 entries.
+   */
+  'differences'?: (_ait_v1_DimensionDifference)[];
+  /**
+   * Only for drift: id of the baseline that shares most.
+   */
+  'nearestBaseline'?: (string);
+  /**
+   * Data connections that were reset with the session.
+   */
+  'connections'?: (number);
+  /**
+   * The other side's address.
+   */
+  'remoteAddress'?: (string);
+  /**
+   * Where the decision hung on time: our clock, milliseconds since the epoch; else 0.
+   */
+  'ourClockMs'?: (number | string | Long);
+  /**
+   * The instant it was compared with.
+   */
+  'theirClockMs'?: (number | string | Long);
+  /**
+   * What that instant is.
+   */
+  'comparedWith'?: (string);
 }
 
 /**
@@ -68,4 +105,40 @@ export interface Decision__Output {
    * `dialler` or `acceptor`: the reporting side's role.
    */
   'role': (string);
+  /**
+   * Hexadecimal session id; empty where there was no session.
+   */
+  'sessionId': (string);
+  /**
+   * Whether the sidecar speaks of its own agent.
+   */
+  'self': (boolean);
+  /**
+   * Only for drift: what differs, at most 20 entries.
+   */
+  'differences': (_ait_v1_DimensionDifference__Output)[];
+  /**
+   * Only for drift: id of the baseline that shares most.
+   */
+  'nearestBaseline': (string);
+  /**
+   * Data connections that were reset with the session.
+   */
+  'connections': (number);
+  /**
+   * The other side's address.
+   */
+  'remoteAddress': (string);
+  /**
+   * Where the decision hung on time: our clock, milliseconds since the epoch; else 0.
+   */
+  'ourClockMs': (number);
+  /**
+   * The instant it was compared with.
+   */
+  'theirClockMs': (number);
+  /**
+   * What that instant is.
+   */
+  'comparedWith': (string);
 }

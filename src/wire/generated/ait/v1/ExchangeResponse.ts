@@ -6,6 +6,7 @@ import type { Accept as _ait_v1_Accept, Accept__Output as _ait_v1_Accept__Output
 import type { Ending as _ait_v1_Ending, Ending__Output as _ait_v1_Ending__Output } from '../../ait/v1/Ending.ts';
 import type { Heartbeat as _ait_v1_Heartbeat, Heartbeat__Output as _ait_v1_Heartbeat__Output } from '../../ait/v1/Heartbeat.ts';
 import type { AitUpdate as _ait_v1_AitUpdate, AitUpdate__Output as _ait_v1_AitUpdate__Output } from '../../ait/v1/AitUpdate.ts';
+import type { Reconnect as _ait_v1_Reconnect, Reconnect__Output as _ait_v1_Reconnect__Output } from '../../ait/v1/Reconnect.ts';
 
 /**
  * What the acceptor sends. At most 64 KiB.
@@ -40,9 +41,13 @@ export interface ExchangeResponse {
    */
   'goodbye'?: (_ait_v1_Ending | null);
   /**
+   * The acceptor has a new certificate: the dialler continues the session on a new connection.
+   */
+  'reconnect'?: (_ait_v1_Reconnect | null);
+  /**
    * Exactly one.
    */
-  'message'?: "hello"|"proof"|"accept"|"reject"|"heartbeat"|"aitUpdate"|"goodbye";
+  'message'?: "hello"|"proof"|"accept"|"reject"|"heartbeat"|"aitUpdate"|"goodbye"|"reconnect";
 }
 
 /**
@@ -78,7 +83,11 @@ export interface ExchangeResponse__Output {
    */
   'goodbye'?: (_ait_v1_Ending__Output | null);
   /**
+   * The acceptor has a new certificate: the dialler continues the session on a new connection.
+   */
+  'reconnect'?: (_ait_v1_Reconnect__Output | null);
+  /**
    * Exactly one.
    */
-  'message'?: "hello"|"proof"|"accept"|"reject"|"heartbeat"|"aitUpdate"|"goodbye";
+  'message'?: "hello"|"proof"|"accept"|"reject"|"heartbeat"|"aitUpdate"|"goodbye"|"reconnect";
 }

@@ -1,5 +1,7 @@
 // Original file: proto/ait/v1/exchange.proto
 
+import type { Continuation as _ait_v1_Continuation, Continuation__Output as _ait_v1_Continuation__Output } from '../../ait/v1/Continuation.ts';
+
 /**
  * Opens the conversation of one direction.
  */
@@ -30,6 +32,10 @@ export interface Hello {
    * characters of [A-Za-z0-9_-].
    */
   'correlationId'?: (string);
+  /**
+   * Set where this connection continues a live session; the acceptor repeats it with its own voucher.
+   */
+  'continuation'?: (_ait_v1_Continuation | null);
 }
 
 /**
@@ -62,4 +68,8 @@ export interface Hello__Output {
    * characters of [A-Za-z0-9_-].
    */
   'correlationId': (string);
+  /**
+   * Set where this connection continues a live session; the acceptor repeats it with its own voucher.
+   */
+  'continuation': (_ait_v1_Continuation__Output | null);
 }

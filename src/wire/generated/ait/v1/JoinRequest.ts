@@ -16,6 +16,11 @@ export interface JoinRequest {
    * PKCS#10 in DER, ECDSA P-256, at most 4 KiB. Subject and extensions are ignored: the name comes from the credential.
    */
   'csrDer'?: (Buffer | Uint8Array | string);
+  /**
+   * Instead of a credential: a projected Kubernetes ServiceAccount token (a JWT) whose issuer, audience and account the
+   * authority was told to accept.
+   */
+  'serviceAccountToken'?: (string);
 }
 
 /**
@@ -34,4 +39,9 @@ export interface JoinRequest__Output {
    * PKCS#10 in DER, ECDSA P-256, at most 4 KiB. Subject and extensions are ignored: the name comes from the credential.
    */
   'csrDer': (Buffer);
+  /**
+   * Instead of a credential: a projected Kubernetes ServiceAccount token (a JWT) whose issuer, audience and account the
+   * authority was told to accept.
+   */
+  'serviceAccountToken': (string);
 }

@@ -15,6 +15,11 @@ export interface WatchRequest {
    * See epoch.
    */
   'revision'?: (number | string | Long);
+  /**
+   * SPIFFE IDs of the agents that the caller is configured to call, at most 1000. While one of the two is in observe
+   * mode, they are told of each other although no grant joins them.
+   */
+  'wantedPeers'?: (string)[];
 }
 
 /**
@@ -30,4 +35,9 @@ export interface WatchRequest__Output {
    * See epoch.
    */
   'revision': (number);
+  /**
+   * SPIFFE IDs of the agents that the caller is configured to call, at most 1000. While one of the two is in observe
+   * mode, they are told of each other although no grant joins them.
+   */
+  'wantedPeers': (string)[];
 }

@@ -1,0 +1,208 @@
+import type { KeyObject } from 'node:crypto';
+import { parseSpiffeId, type SpiffeId } from '../../domain/agent-id.ts';
+import type { JsonValue } from '../../domain/canonical/strict-json.ts';
+import { sha256Base64Url } from '../../crypto/keys.ts';
+import type { Clock } from '../../platform/clock.ts';
+import type { Logger } from '../../platform/logger.ts';
+import type { RandomSource } from '../../platform/random.ts';
+import type { Change, StateStore } from '../../platform/store.ts';
+import type { AuthorityMetrics } from '../authority-metrics.ts';
+import type { CertificateAuthority } from '../keys/certificate-authority.ts';
+import { refusal, type Outcome } from '../refusal.ts';
+
+/** One certificate that an instance holds; while a rotation is under way it holds two. */
+interface HeldCertificate {
+  readonly thumbprint: string;
+  /** Milliseconds since the epoch. */
+  readonly notAfter: number;
+  /** Base64 DER and SHA-256 of the key, so that a renewal whose answer was lost can be answered again. */
+  readonly der: string;
+  readonly key: string;
+}
+
+/** One running copy of an agent, as the authority knows it. */
+export interface Instance {
+  readonly id: string;
+  readonly agent: SpiffeId;
+  /** Milliseconds since the epoch. */
+  readonly joinedAt: number;
+  readonly credentialId: string;
+  /** Oldest first; the last one is current and the only one that may renew. */
+  readonly certificates: readonly HeldCertificate[];
+  /** `host:port`; empty where it accepts no connections. */
+  readonly address: string;
+}
+
+export interface InstancesOptions {
+  readonly store: StateStore;
+  readonly authority: CertificateAuthority;
+  readonly clock: Clock;
+  readonly random: RandomSource;
+  readonly logger: Logger;
+  readonly metrics: AuthorityMetrics;
+}
+
+const COLLECTION = 'instances';
+
+/** Everybody who joined and still has a certificate that is valid. */
+export class Instances {
+  readonly #options: InstancesOptions;
+  readonly #byId = new Map<string, Instance>();
+  readonly #idByThumbprint = new Map<string, string>();
+  readonly #listeners = new Set<() => void>();
+  /** One change at a time: two renewals from one certificate must meet. */
+  #queue: Promise<unknown> = Promise.resolve();
+
+  constructor(options: InstancesOptions) {
+    this.#options = options;
+  }
+
+  /** Reads what the store has; call once, before anything else. */
+  async load(): Promise<void> {
+    for (const { key, value } of await this.#options.store.list(COLLECTION)) {
+      const stored = value as unknown as Omit<Instance, 'id'>;
+      this.#remember({ ...stored, id: key, agent: parseSpiffeId(stored.agent) });
+    }
+    this.#count();
+  }
+
+  /** Instances that hold a certificate which is still valid. */
+  live(): readonly Instance[] {
+    const now = this.#options.clock.now();
+    return [...this.#byId.values()].filter(({ certificates }) => certificates.some(({ notAfter }) => now <= notAfter));
+  }
+
+  get(id: string): Instance | undefined {
+    return this.#byId.get(id);
+  }
+
+  byCertificate(thumbprint: string): Instance | undefined {
+    return this.#byId.get(this.#idByThumbprint.get(thumbprint) ?? '');
+  }
+
+  /** Calls back when an instance came, moved to another address, or is gone. */
+  onChange(listener: () => void): void {
+    this.#listeners.add(listener);
+  }
+
+  /** Makes a new instance with its first certificate. */
+  join(request: { readonly agent: SpiffeId; readonly publicKey: KeyObject; readonly credentialId: string }) {
+    return this.#inTurn(async () => {
+      const { clock, random } = this.#options;
+      const issued = this.#issue(request.agent, request.publicKey);
+      const instance: Instance = {
+        id: random.bytes(16).toString('hex'),
+        agent: request.agent,
+        joinedAt: clock.now(),
+        credentialId: request.credentialId,
+        certificates: [issued],
+        address: '',
+      };
+      await this.#save(instance);
+      return { instance, der: Buffer.from(issued.der, 'base64') };
+    });
+  }
+
+  /**
+   * Issues the next certificate to the holder of the current one. Asked again with the same key it repeats the answer,
+   * which may have been lost; asked by an older certificate for another key, somebody has a copy of a private key: it
+   * is refused, and an alarm.
+   */
+  renew(request: {
+    readonly id: string;
+    readonly thumbprint: string;
+    readonly publicKey: KeyObject;
+  }): Promise<Outcome<{ readonly der: Buffer }>> {
+    return this.#inTurn(async (): Promise<Outcome<{ readonly der: Buffer }>> => {
+      const { logger, metrics } = this.#options;
+      const instance = this.#byId.get(request.id);
+      if (instance === undefined) return refusal('UNAUTHENTICATED', 'INSTANCE_UNKNOWN', 'the instance is not known');
+      const at = instance.certificates.findIndex(({ thumbprint }) => thumbprint === request.thumbprint);
+      if (at === -1) return refusal('UNAUTHENTICATED', 'INSTANCE_UNKNOWN', 'the certificate is not known');
+      const child = instance.certificates[at + 1];
+      if (child === undefined) {
+        const next = this.#issue(instance.agent, request.publicKey);
+        await this.#save({ ...instance, certificates: [...instance.certificates, next] });
+        metrics.renewals.add({ result: 'ok' });
+        return { ok: true, value: { der: Buffer.from(next.der, 'base64') } };
+      }
+      if (child.key === keyHash(request.publicKey)) {
+        metrics.renewals.add({ result: 'repeated' });
+        return { ok: true, value: { der: Buffer.from(child.der, 'base64') } };
+      }
+      metrics.renewals.add({ result: 'RENEWAL_FORKED' });
+      logger.error('renewal_forked', { agent: instance.agent, instance: instance.id, certificate: request.thumbprint });
+      const detail = 'this certificate was renewed before, with another key: somebody holds a copy of a private key';
+      return refusal('PERMISSION_DENIED', 'RENEWAL_FORKED', detail);
+    });
+  }
+
+  /** Notes where an instance accepts connections. */
+  setAddress(id: string, address: string): Promise<void> {
+    return this.#inTurn(async () => {
+      const instance = this.#byId.get(id);
+      if (instance !== undefined && instance.address !== address) await this.#save({ ...instance, address });
+    });
+  }
+
+  /** Forgets instances whose last certificate has ended; they have to join again. */
+  prune(): Promise<void> {
+    return this.#inTurn(async () => {
+      const live = new Set(this.live().map(({ id }) => id));
+      const gone = [...this.#byId.values()].filter(({ id }) => !live.has(id));
+      if (gone.length === 0) return;
+      await this.#options.store.commit(
+        gone.map(({ id }): Change => ({ kind: 'delete', collection: COLLECTION, key: id })),
+      );
+      for (const instance of gone) this.#forget(instance);
+      this.#changed();
+    });
+  }
+
+  #issue(agent: SpiffeId, publicKey: KeyObject): HeldCertificate {
+    const { der, thumbprint, notAfter } = this.#options.authority.issueAgentSvid(agent, publicKey);
+    return { thumbprint, notAfter, der: der.toString('base64'), key: keyHash(publicKey) };
+  }
+
+  async #save(instance: Instance): Promise<void> {
+    const now = this.#options.clock.now();
+    const certificates = instance.certificates.filter(({ notAfter }) => now <= notAfter);
+    const { id, ...stored } = { ...instance, certificates };
+    await this.#options.store.commit([
+      { kind: 'put', collection: COLLECTION, key: id, value: stored as unknown as JsonValue },
+    ]);
+    this.#remember({ ...instance, certificates });
+    this.#changed();
+  }
+
+  #remember(instance: Instance): void {
+    const old = this.#byId.get(instance.id);
+    if (old !== undefined) this.#forget(old);
+    this.#byId.set(instance.id, instance);
+    for (const { thumbprint } of instance.certificates) this.#idByThumbprint.set(thumbprint, instance.id);
+  }
+
+  #forget({ id, certificates }: Instance): void {
+    this.#byId.delete(id);
+    for (const { thumbprint } of certificates) this.#idByThumbprint.delete(thumbprint);
+  }
+
+  #changed(): void {
+    this.#count();
+    for (const listener of this.#listeners) listener();
+  }
+
+  #count(): void {
+    this.#options.metrics.instances.set(this.live().length);
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#queue.then(work);
+    this.#queue = result.catch(() => undefined);
+    return result;
+  }
+}
+
+function keyHash(publicKey: KeyObject): string {
+  return sha256Base64Url(publicKey.export({ format: 'der', type: 'spki' }));
+}

@@ -1,0 +1,73 @@
+import { resolveAgentId, trustDomainOf, type SpiffeId, type TrustDomain } from '../../domain/agent-id.ts';
+import type { JsonValue } from '../../domain/canonical/strict-json.ts';
+import { parseDuration } from '../../domain/duration.ts';
+import { isHostPort } from '../../domain/host-port.ts';
+import { joinCredentialToText } from '../../domain/join-credential.ts';
+import { integerAt, objectAt, ShapeError, stringAt } from '../../domain/json-shape.ts';
+import type { AdminAnswer, AdminBody, AdminRoutes } from '../../platform/admin-socket.ts';
+import type { Logger } from '../../platform/logger.ts';
+import type { AdminViews } from './admin-views.ts';
+import type { JoinCredentials } from '../membership/join-credentials.ts';
+
+const DEFAULT_USES = 100;
+const DEFAULT_EXPIRES = '30d';
+const MAX_LIFETIME_MS = 366 * 86_400_000;
+
+export interface AuthorityAdminDeps {
+  readonly trustDomain: TrustDomain;
+  readonly credentials: JoinCredentials;
+  readonly rootSha256: string;
+  /** What a new credential points to: `host:port`. */
+  readonly advertised: () => string;
+  readonly views: AdminViews;
+  readonly logger: Logger;
+}
+
+/** What an operator can ask the authority. `POST /join-credentials` takes `{agent, uses?, expires?, authority?}`. */
+export function authorityAdminRoutes(deps: AuthorityAdminDeps): AdminRoutes {
+  const { views } = deps;
+  return {
+    'GET /status': () => ({ body: views.status() }),
+    'GET /agents': () => ({ body: views.agents() }),
+    'GET /instances': () => ({ body: views.instances() }),
+    'GET /policy-problems': () => ({ body: views.policyProblems() }),
+    'POST /join-credentials': ({ body }) => createCredential(body, deps),
+  };
+}
+
+async function createCredential(body: AdminBody, deps: AuthorityAdminDeps): Promise<AdminAnswer> {
+  const { credentials, trustDomain, rootSha256, advertised, logger } = deps;
+  const { agent, uses, lifetimeMs, authority } = readRequest(body, trustDomain, advertised());
+  const { id, secret, expiresAt } = await credentials.create({ agent, uses, lifetimeMs });
+  const expires = new Date(expiresAt).toISOString();
+  logger.info('join_credential_created', { agent, credential_id: id, uses, expires_at: expires });
+  const credential = joinCredentialToText({ trustDomain, agent, id, secret, rootSha256, authority, expiresAt });
+  return { status: 201, body: { id, agent, uses, expires_at: expires, authority, credential } };
+}
+
+interface CredentialRequest {
+  readonly agent: SpiffeId;
+  readonly uses: number;
+  readonly lifetimeMs: number;
+  readonly authority: string;
+}
+
+function readRequest(body: AdminBody, trustDomain: TrustDomain, advertised: string): CredentialRequest {
+  const object = objectAt(body ?? {}, 'request', {
+    required: ['agent'],
+    optional: ['uses', 'expires', 'authority'],
+  });
+  const agent = resolveAgentId(trustDomain, stringAt(object['agent'], 'agent', /^[^\s]{1,2048}$/, 'a name'));
+  if (trustDomainOf(agent) !== trustDomain) throw new ShapeError('agent', `not of the trust domain ${trustDomain}`);
+  const expires = stringAt(object['expires'] ?? DEFAULT_EXPIRES, 'expires', /^.{1,16}$/, 'a duration');
+  const lifetimeMs = parseDuration(expires);
+  if (lifetimeMs < 1 || lifetimeMs > MAX_LIFETIME_MS) throw new ShapeError('expires', 'not from 1ms to 366d');
+  const authority: JsonValue = object['authority'] ?? advertised;
+  if (!isHostPort(authority)) throw new ShapeError('authority', 'not host:port');
+  return {
+    agent,
+    uses: integerAt(object['uses'] ?? DEFAULT_USES, 'uses', { min: 1, max: 1_000_000 }),
+    lifetimeMs,
+    authority,
+  };
+}

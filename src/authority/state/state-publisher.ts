@@ -1,0 +1,181 @@
+import type { SpiffeId, TrustDomain } from '../../domain/agent-id.ts';
+import type { StateHead } from '../../domain/mesh-state.ts';
+import { contentDigest } from '../../domain/state-head.ts';
+import { parseStateHead, stateHeadToJson } from '../../domain/state-objects.ts';
+import { after, type Clock } from '../../platform/clock.ts';
+import type { Component } from '../../platform/component.ts';
+import type { Logger } from '../../platform/logger.ts';
+import type { Change, StateStore } from '../../platform/store.ts';
+import type { AuthorityMetrics } from '../authority-metrics.ts';
+import { viewFor, type StateSource } from './recipient-view.ts';
+import type { StateSigner } from '../keys/state-signer.ts';
+
+export interface StatePublisherOptions {
+  readonly trustDomain: TrustDomain;
+  readonly store: StateStore;
+  readonly signer: StateSigner;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: AuthorityMetrics;
+  /** How long a sidecar may go on without hearing from us, in ms. */
+  readonly outageToleranceMs: number;
+  /** Raised by an operator who restored the authority from a backup. */
+  readonly epoch: number;
+  /** What the state is made of, now. */
+  readonly source: () => StateSource;
+}
+
+/** One state of one recipient, ready to be sent. */
+export interface Publication {
+  readonly head: StateHead;
+  readonly signedHead: string;
+}
+
+/** Somebody who wants every publication for one agent; called with the newest only, never with an older one again. */
+export interface Subscriber {
+  readonly agent: SpiffeId;
+  publish(publication: Publication): void;
+}
+
+const COLLECTION = 'state_heads';
+/** After a failure to store or sign, in ms. */
+const RETRY_MS = 1_000;
+
+/**
+ * Turns the authority's state into signed heads, one line of revisions per recipient. A head is stored before it is
+ * sent, so that no restart can give one revision two contents. Only agents that somebody watches for cost anything.
+ */
+export class StatePublisher implements Component {
+  readonly name = 'state publisher';
+  readonly #options: StatePublisherOptions;
+  readonly #subscribers = new Map<SpiffeId, Set<Subscriber>>();
+  readonly #current = new Map<SpiffeId, Publication>();
+  #running: Promise<void> | undefined;
+  #dirty = false;
+  #stopped = false;
+  #cancelTimer: (() => void) | undefined;
+
+  constructor(options: StatePublisherOptions) {
+    this.#options = options;
+  }
+
+  start(): Promise<void> {
+    this.#armTimer();
+    return Promise.resolve();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#cancelTimer?.();
+    await this.#running;
+  }
+
+  /** Begins with the state as it is. @returns a function that ends it. */
+  subscribe(subscriber: Subscriber): () => void {
+    const { agent } = subscriber;
+    const set = this.#subscribers.get(agent) ?? new Set();
+    this.#subscribers.set(agent, set.add(subscriber));
+    this.#options.metrics.watchers.add(1);
+    const current = this.#current.get(agent);
+    if (current !== undefined) subscriber.publish(current);
+    // Also where there is a current one: it may be about to be replaced.
+    this.changed();
+    return () => {
+      if (!set.delete(subscriber)) return;
+      this.#options.metrics.watchers.add(-1);
+      if (set.size > 0) return;
+      this.#subscribers.delete(agent);
+      this.#current.delete(agent);
+    };
+  }
+
+  /** Something in the state may be different. Several calls in a row cost one pass. */
+  changed(): void {
+    this.#dirty = true;
+    if (this.#stopped || this.#running !== undefined) return;
+    this.#running = this.#run().finally(() => {
+      this.#running = undefined;
+      if (this.#dirty) this.changed();
+    });
+  }
+
+  async #run(): Promise<void> {
+    // One turn of the loop later, so that what changes together is published together.
+    await new Promise((resolve) => {
+      setImmediate(resolve);
+    });
+    while (this.#dirty && !this.#stopped) {
+      this.#dirty = false;
+      try {
+        await this.#publish();
+      } catch (error) {
+        this.#options.logger.error('state_not_published', { error });
+        after({ delayMs: RETRY_MS, keepAlive: false, run: () => this.changed() });
+        return;
+      }
+    }
+  }
+
+  async #publish(): Promise<void> {
+    const { store, signer, metrics, source } = this.#options;
+    const state = source();
+    const next: { agent: SpiffeId; head: StateHead; refresh: boolean }[] = [];
+    for (const agent of this.#subscribers.keys()) {
+      const last = this.#current.get(agent)?.head ?? (await this.#stored(agent));
+      const objects = viewFor(agent, state).map((object) => signer.digestOf(object));
+      const head = this.#nextHead(agent, [...new Set(objects)].toSorted(), last);
+      if (head === undefined && this.#current.has(agent)) continue;
+      const chosen = head ?? last;
+      if (chosen !== undefined) next.push({ agent, head: chosen, refresh: last?.content === chosen.content });
+    }
+    await store.commit(
+      next.map(({ agent, head }): Change => {
+        return { kind: 'put', collection: COLLECTION, key: agent, value: stateHeadToJson(head) };
+      }),
+    );
+    for (const { agent, head, refresh } of next) {
+      const subscribers = this.#subscribers.get(agent);
+      if (subscribers === undefined) continue;
+      const publication = { head, signedHead: signer.signHead(head) };
+      metrics.headsSigned.add({ kind: refresh ? 'refresh' : 'new' });
+      this.#current.set(agent, publication);
+      for (const subscriber of subscribers) subscriber.publish(publication);
+    }
+    signer.forgetAllBut([...this.#current.values()].map(({ head }) => head));
+  }
+
+  /** `undefined` where the last head still says it all. */
+  #nextHead(agent: SpiffeId, objects: readonly string[], last: StateHead | undefined): StateHead | undefined {
+    const { trustDomain, clock, outageToleranceMs, epoch } = this.#options;
+    const content = contentDigest(objects);
+    // Never before the last one, also when the clock was set back: a sidecar refuses an older signature.
+    const issuedAt = Math.max(clock.now(), last?.issuedAt ?? 0);
+    const notAfter = issuedAt + outageToleranceMs;
+    const base = { domain: trustDomain, recipient: agent, epoch, content, issuedAt, notAfter, objects };
+    if (last === undefined) return { ...base, revision: 1, previous: null };
+    if (last.epoch < epoch) return { ...base, revision: last.revision + 1, previous: null };
+    if (last.content !== content) {
+      return { ...base, revision: last.revision + 1, previous: { revision: last.revision, content: last.content } };
+    }
+    const due = last.notAfter - clock.now() <= (outageToleranceMs * 2) / 3 || last.notAfter > notAfter;
+    return due ? { ...base, revision: last.revision, previous: last.previous } : undefined;
+  }
+
+  async #stored(agent: SpiffeId): Promise<StateHead | undefined> {
+    const json = await this.#options.store.get(COLLECTION, agent);
+    return json === undefined ? undefined : parseStateHead(json);
+  }
+
+  #armTimer(): void {
+    if (this.#stopped) return;
+    const delayMs = Math.min(this.#options.outageToleranceMs / 10, 30_000);
+    this.#cancelTimer = after({
+      delayMs,
+      keepAlive: false,
+      run: () => {
+        this.changed();
+        this.#armTimer();
+      },
+    });
+  }
+}
