@@ -415,7 +415,7 @@ describe('reports, admin and probes', () => {
       atMs: 1,
     };
     stream.write({ sequence: 7, decisions: [decision], dropped: 2 });
-    assert.deepEqual({ ...((await acknowledged) as object) }, { acknowledged: 7 });
+    assert.deepEqual({ ...((await acknowledged) as object) }, { acknowledged: 7, question: null });
     stream.on('error', () => undefined);
     assert.match(
       await metrics(mesh),
