@@ -9,7 +9,8 @@ import { join } from 'node:path';
 import { loadMeasureConfig, measureOnce } from '../../src/cli/baseline/measure-once.ts';
 import { systemClock as clock } from '../../src/platform/clock.ts';
 import { dialData } from '../../src/sidecar/data/data-dialler.ts';
-import { dialExchange, type DialledSession } from '../../src/sidecar/exchange/dialler.ts';
+import { dialExchange } from '../../src/sidecar/exchange/dialler.ts';
+import type { Session } from '../../src/sidecar/session/session.ts';
 import { pause } from './children.ts';
 import { createSpeaker, type Speaker } from './speaker.ts';
 
@@ -56,21 +57,21 @@ async function establish(speaker: Speaker): Promise<Ends> {
   const { deps } = speaker;
   for (;;) {
     const dialled = await dialExchange({ peer: calleeOf(speaker), address }, deps);
-    const ends = dialled.ok ? await withData(dialled, speaker) : undefined;
+    const ends = dialled.ok ? await withData(dialled.session, speaker) : undefined;
     if (ends !== undefined) return ends;
     await pause(100);
   }
 }
 
-async function withData(dialled: DialledSession, { deps, registry }: Speaker): Promise<Ends | undefined> {
-  const over = sessionEnd(dialled);
+async function withData(session: Session, { deps, registry }: Speaker): Promise<Ends | undefined> {
+  const over = sessionEnd(session);
   const meshEnd = new Promise<Socket>((resolve) => {
     pairs.push(resolve);
   });
   const agent = connect({ port, host: '127.0.0.1' }).on('error', () => undefined);
   const socket = await meshEnd;
   socket.on('error', () => undefined);
-  const data = await dialData(dialled, socket, {
+  const data = await dialData(session, socket, {
     clock,
     registry,
     roots: deps.roots,
@@ -84,12 +85,12 @@ async function withData(dialled: DialledSession, { deps, registry }: Speaker): P
   }
   const trickle = setInterval(() => agent.write('a trickle of bytes, back and forth'), TRICKLE_MS);
   agent.resume().once('close', () => clearInterval(trickle));
-  const carried = data.connection.carry(dialled.session, { registry, metrics: deps.metrics, direction: 'outbound' });
+  const carried = data.connection.carry(session, { registry, metrics: deps.metrics, direction: 'outbound' });
   return { session: over, data: carried.then(nowMs) };
 }
 
 /** Sessions are polled for nothing: their control connection closes soon after they end, so the state is watched. */
-function sessionEnd({ session }: DialledSession): Promise<number> {
+function sessionEnd(session: Session): Promise<number> {
   return new Promise((resolve) => {
     let state = session.state;
     Object.defineProperty(session, 'state', {

@@ -69,6 +69,7 @@ export async function createSpeaker(options: SpeakerOptions): Promise<Speaker> {
     authorityAddress: address,
     handshakeTimeoutMs,
     dataAddress: () => '127.0.0.1:1',
+    inUse: () => false,
     rejoin: join,
     onRotated: () => undefined,
     onToken: () => undefined,
@@ -81,7 +82,12 @@ export async function createSpeaker(options: SpeakerOptions): Promise<Speaker> {
     stateDir: options.stateDir,
     onState: () => identity.wake(),
   });
-  const watch = new StateWatch({ ...common, receiver, channel: () => identity.current.channel() });
+  const watch = new StateWatch({
+    ...common,
+    receiver,
+    channel: () => identity.current.channel(),
+    wantedPeers: () => [],
+  });
   watch.start();
   identity.measured(options.measurement);
   while (receiver.state === undefined || !identity.current.caughtUp) await new Promise((next) => setTimeout(next, 5));
@@ -107,6 +113,7 @@ export async function createSpeaker(options: SpeakerOptions): Promise<Speaker> {
     ports,
     decisions,
     dataAddress: () => '127.0.0.1:1',
+    continueSession: () => undefined,
   });
   const roots = () => trust.roots;
   const control = new ControlServer((call, peer) => void acceptExchange(call, peer, keepAlive.deps));

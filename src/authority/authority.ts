@@ -32,6 +32,7 @@ import type { StateSource } from './state/recipient-view.ts';
 import { ReportService } from './reports/report-service.ts';
 import { Presence } from './membership/presence.ts';
 import { StatePublisher } from './state/state-publisher.ts';
+import { WantedPeers } from './state/wanted-peers.ts';
 import { createStateService } from './state/state-service.ts';
 import { StateSigner } from './keys/state-signer.ts';
 
@@ -117,6 +118,7 @@ async function assemble(options: AuthorityOptions, store: StateStore): Promise<A
   const policy = () => index;
   const signer = new StateSigner(authority.stateKey);
   const presence = new Presence({ clock });
+  const wanted = new WantedPeers();
   const publisher = new StatePublisher({
     trustDomain,
     store,
@@ -130,6 +132,8 @@ async function assemble(options: AuthorityOptions, store: StateStore): Promise<A
       policy: index,
       endpointsOf: endpointsOf(instances, presence),
       bundle: authority.bundle,
+      wanted,
+      now: clock.now(),
       ownerOf: (revocation) => ownerOf(revocation, instances),
     }),
   });
@@ -167,7 +171,7 @@ async function assemble(options: AuthorityOptions, store: StateStore): Promise<A
       server.addService(identityService, createIdentityService({ callers, instances, issuer, logger, metrics }));
       server.addService(
         stateService,
-        createStateService({ callers, publisher, presence, signer, clock, logger, metrics, onPolicyChange }),
+        createStateService({ callers, publisher, presence, wanted, signer, clock, logger, metrics, onPolicyChange }),
       );
       server.addService(reportService, reports.handlers);
     },

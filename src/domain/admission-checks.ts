@@ -105,11 +105,15 @@ export function checkCertificateTime({ notAfter }: CertificateFacts, now: number
   });
 }
 
-export function checkRevocation({ certificate, token }: Standing, { revoked }: MeshState): Rejection | undefined {
+export function checkRevocation(
+  { certificate, token, earlier = [] }: Standing,
+  { revoked }: MeshState,
+): Rejection | undefined {
+  const shown = [certificate.thumbprint, ...earlier].find((thumbprint) => revoked.certificate.has(thumbprint));
   const found =
     revoked.agent.get(certificate.spiffeId) ??
     revoked.instance.get(token.claims.agent.instance) ??
-    revoked.certificate.get(certificate.thumbprint);
+    revoked.certificate.get(shown ?? '');
   if (found === undefined) return undefined;
   return rejection('REVOKED', `${found.kind} ${found.subject} was revoked (${found.id}): ${found.reason}`);
 }
@@ -127,9 +131,9 @@ export function checkLifecycle(id: SpiffeId, { agents }: MeshState): Rejection |
 export function checkBaseline(
   measurement: Measurement,
   { baselines }: MeshState,
-  { spiffeId, now, live }: { spiffeId: SpiffeId; now: number; live: boolean },
+  { spiffeId, now, heldUnder }: { spiffeId: SpiffeId; now: number; heldUnder: string | undefined },
 ): { readonly id: string } | Rejection {
-  const match = matchBaseline(measurement, baselines.get(spiffeId) ?? [], { now, live });
+  const match = matchBaseline(measurement, baselines.get(spiffeId) ?? [], { now, heldUnder });
   switch (match.outcome) {
     case 'match':
       return { id: match.baseline.id };

@@ -28,7 +28,7 @@ import type { VerifiedToken } from './identity-token.ts';
 import { sameMeasurement, type Measurement } from './measurement.ts';
 import { rejection, type Rejection } from './rejection.ts';
 
-export type { AdmissionPorts, Candidate, CertificateFacts, ProofCheck, Standing } from './candidate.ts';
+export type { AdmissionPorts, Candidate, ProofCheck, Standing } from './candidate.ts';
 
 /** How long the token may lag behind a changed measurement while a session is open, in milliseconds. */
 export const AIT_CATCH_UP_MS = 10_000;
@@ -85,14 +85,16 @@ export async function admit(candidate: Candidate, ports: AdmissionPorts): Promis
     return denied(rejection('PROOF_MEASUREMENT_MISMATCH', 'the proof carries another measurement than the token'));
   }
 
-  const { relation, certificate } = candidate;
-  return judgeStanding({ relation, certificate, token, measurement }, ports, false);
+  const { relation, certificate, heldUnder } = candidate;
+  return judgeStanding({ relation, certificate, token, measurement }, ports, heldUnder);
 }
 
 /** What may have changed of an admitted peer; the rest stays as it was. */
 export interface StandingChange {
   readonly token?: VerifiedToken;
   readonly measurement?: Measurement;
+  /** Certificates that the session showed before, see {@link Standing.earlier}. */
+  readonly earlier?: readonly string[];
 }
 
 /**
@@ -109,6 +111,7 @@ export function reconsider(
   const { relation, certificate, tokenLagsSince } = permit.standing;
   const token = change.token ?? permit.standing.token;
   const measurement = change.measurement ?? permit.standing.measurement;
+  const earlier = change.earlier ?? permit.standing.earlier;
   const lags = !sameMeasurement(measurement, token.claims.agent.measurement);
   const since = lags ? (tokenLagsSince ?? monotonicNow) : undefined;
   const standing: Standing = {
@@ -117,6 +120,7 @@ export function reconsider(
     token,
     measurement,
     ...(since !== undefined && { tokenLagsSince: since }),
+    ...(earlier !== undefined && { earlier }),
   };
 
   const early =
@@ -127,7 +131,7 @@ export function reconsider(
     checkBinding(token, certificate) ??
     checkCertificateTime(certificate, ports.now());
   if (early !== undefined) return denied(early);
-  const judged = judgeStanding(standing, ports, true);
+  const judged = judgeStanding(standing, ports, permit.baseline);
   if (!judged.admitted) return judged;
   if (since !== undefined && monotonicNow - since > AIT_CATCH_UP_MS) {
     const detail = `the measurement changed more than ${AIT_CATCH_UP_MS / 1000} s ago and the token still has the old one`;
@@ -142,7 +146,7 @@ interface Judgement {
 }
 
 /** Revocation → lifecycle → baseline → assurance → grant. In observe mode drift and grants are noted, not enforced. */
-function judgeStanding(standing: Standing, ports: AdmissionPorts, live: boolean): Admission {
+function judgeStanding(standing: Standing, ports: AdmissionPorts, heldUnder: string | undefined): Admission {
   const state = ports.state();
   const now = ports.now();
   if (state === undefined)
@@ -152,9 +156,10 @@ function judgeStanding(standing: Standing, ports: AdmissionPorts, live: boolean)
   const fatal = checkRevocation(standing, state) ?? checkLifecycle(spiffeId, state);
   if (fatal !== undefined) return denied(fatal);
 
-  const observing = now < (state.agents.get(spiffeId)?.observeUntil ?? -Infinity);
+  const isObserved = (id: SpiffeId): boolean => now < (state.agents.get(id)?.observeUntil ?? -Infinity);
+  const observing = isObserved(spiffeId);
   const waived: Rejection[] = [];
-  const baseline = checkBaseline(standing.measurement, state, { spiffeId, now, live });
+  const baseline = checkBaseline(standing.measurement, state, { spiffeId, now, heldUnder });
   if (isRejection(baseline)) {
     const isDrift = baseline.differences !== undefined;
     if (!observing || !isDrift) return denied(baseline);
@@ -162,7 +167,8 @@ function judgeStanding(standing: Standing, ports: AdmissionPorts, live: boolean)
   }
   const ungranted = checkGrant(standing, state, ports.self);
   if (ungranted !== undefined) {
-    if (!observing) return denied(ungranted);
+    // The missing grant is as much the caller's as the called one's.
+    if (!observing && !isObserved(ports.self)) return denied(ungranted);
     waived.push(ungranted);
   }
   const judgement = { baseline: isRejection(baseline) ? undefined : baseline.id, waived };

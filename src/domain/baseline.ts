@@ -39,9 +39,12 @@ export type BaselineMatch =
   | { readonly outcome: 'drift'; readonly nearest: Baseline; readonly differences: readonly Difference[] }
   | { readonly outcome: 'assurance_too_low'; readonly baseline: Baseline; readonly dimensions: readonly Dimension[] };
 
-/** Whether a baseline counts at `now`; `live` asks for a session that had been accepted before. */
-export function isInForce(baseline: Baseline, now: number, live: boolean): boolean {
-  const stateCounts = baseline.state === 'approved' || (baseline.state === 'retired' && live);
+/**
+ * Whether a baseline counts at `now`. A retired one counts only for whoever was admitted under that very one and still
+ * is: `heldUnder` is its id.
+ */
+export function isInForce(baseline: Baseline, now: number, heldUnder?: string): boolean {
+  const stateCounts = baseline.state === 'approved' || (baseline.state === 'retired' && baseline.id === heldUnder);
   return stateCounts && (baseline.notBefore ?? -Infinity) <= now && now < (baseline.notAfter ?? Infinity);
 }
 
@@ -52,9 +55,9 @@ export function isInForce(baseline: Baseline, now: number, live: boolean): boole
 export function matchBaseline(
   measurement: Measurement,
   baselines: readonly Baseline[],
-  { now, live }: { now: number; live: boolean },
+  { now, heldUnder }: { now: number; heldUnder?: string | undefined },
 ): BaselineMatch {
-  const inForce = baselines.filter((baseline) => isInForce(baseline, now, live));
+  const inForce = baselines.filter((baseline) => isInForce(baseline, now, heldUnder));
   const compared = inForce.map((baseline) => ({
     baseline,
     differences: differencesBetween(baseline.digests, measurement),

@@ -26,6 +26,8 @@ export interface Candidate {
   readonly token: UnverifiedToken;
   /** Compact JWS. */
   readonly proof: string;
+  /** Where this continues what was admitted before, under another certificate: the baseline that it matched then. */
+  readonly heldUnder?: string | undefined;
 }
 
 /** What admission needs from the outside. */
@@ -52,4 +54,6 @@ export interface Standing {
   readonly measurement: Measurement;
   /** Since when the token has lagged behind the measurement, on our monotonic clock; `undefined`: it does not. */
   readonly tokenLagsSince?: number;
+  /** Thumbprints of certificates that the same session showed before this one and that have not ended yet. */
+  readonly earlier?: readonly string[];
 }

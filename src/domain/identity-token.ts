@@ -1,9 +1,10 @@
 import type { SpiffeId, TrustDomain } from './agent-id.ts';
 import type { Measurement } from './measurement.ts';
 
-/** JOSE `typ` of an Agent Identity Token, and of the proof that goes with it. */
+/** JOSE `typ` of an Agent Identity Token, of the proof that goes with it, and of what joins two certificates. */
 export const AIT_TYPE = 'ait+jwt';
 export const PROOF_TYPE = 'ait-proof+jwt';
+export const VOUCHER_TYPE = 'ait-voucher+jwt';
 
 /**
  * RFC 9711 profile. `AIT` is not a name of ours alone: a token is one of ours only with our issuer *and* this profile.
@@ -75,4 +76,15 @@ export interface ProofClaims {
   /** base64url SHA-256 of the AIT that this proof goes with. */
   readonly ath: string;
   readonly measurement: Measurement;
+}
+
+/** What the key of one certificate signs for the next: whoever shows that one goes on in this session. */
+export interface VoucherClaims {
+  /** The session, 32 hexadecimal digits. */
+  readonly sid: string;
+  /** Which end of the session the signer is. */
+  readonly role: Role;
+  /** base64url SHA-256 of the certificate whose key signs, and of the one that it vouches for. */
+  readonly from: string;
+  readonly to: string;
 }

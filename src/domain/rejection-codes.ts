@@ -153,6 +153,22 @@ export const REJECTIONS = {
     'The peer refused us; it tells only a coarse reason and a correlation id.',
     "Search the peer's log or `ait explain` there for the same correlation id.",
   ),
+  CONTINUATION_UNKNOWN: row(
+    'exchange',
+    'UNAVAILABLE',
+    'UNAVAILABLE',
+    503,
+    'A connection asked to continue a session that is not live here.',
+    'Harmless when the session has just ended; the caller opens a new one.',
+  ),
+  CONTINUATION_INVALID: row(
+    'exchange',
+    'IDENTITY',
+    'UNAUTHENTICATED',
+    401,
+    'A connection asked to continue a session, but the key of the certificate before does not vouch for the new one.',
+    'An honest sidecar does not do that: find out who dials with this certificate.',
+  ),
 
   // --- admission, in the order of the checks
   UNEXPECTED_PEER: row(

@@ -95,6 +95,17 @@ export class DecisionLog {
     this.#write({ ...this.#about(session), outcome: 'admitted' });
   }
 
+  /** A live session goes on over another control connection: one side, or both, have another certificate now. */
+  continued(session: Session, exchange: Session): void {
+    const { metrics, clock, logger } = this.#deps;
+    const direction = directionOf(session.role);
+    metrics.exchanges.add({ direction, result: 'accepted' });
+    metrics.exchangeDuration.observe({ direction }, (clock.monotonic() - exchange.startedAt) / 1000);
+    metrics.sessionContinuations.add({ direction, result: 'ok' });
+    const { at: _at, ...facts } = this.#about(session);
+    logger.info('session_continued', { ...facts, connections: session.connections.size });
+  }
+
   /** What observe mode waived of a peer, at the exchange or later: counted, and loud in the log. */
   observed(session: Session, waived: Rejection): void {
     const { metrics, logger } = this.#deps;
@@ -109,6 +120,9 @@ export class DecisionLog {
     const { metrics } = this.#deps;
     const direction = directionOf(session.role);
     metrics.exchanges.add({ direction, result: cause.code });
+    if (session.continues !== undefined && session.role === 'acceptor') {
+      metrics.sessionContinuations.add({ direction, result: 'failed' });
+    }
     // Our own drift is counted once, where it is found, not against everybody whom we therefore turn away.
     if (cause.self !== true) this.#countDrift(cause, this.peerLabel(session.peer), 'denied');
     this.#write({ ...this.#about(session), outcome: 'denied', rejection: cause });

@@ -1,3 +1,4 @@
+import type { SpiffeId } from '../domain/agent-id.ts';
 import type { JoinCredential } from '../domain/join-credential.ts';
 import { MeshError } from '../domain/mesh-error.ts';
 import type { Rejection } from '../domain/rejection.ts';
@@ -31,6 +32,7 @@ export interface MembershipDeps {
   readonly stateDir: string;
   readonly handshakeTimeoutMs: number;
   readonly dataAddress: () => string;
+  readonly wantedPeers: () => readonly SpiffeId[];
   readonly ownRejection: () => Rejection | undefined;
   readonly sessions: () => readonly Session[];
   readonly onToken: () => void;
@@ -78,6 +80,7 @@ export class MeshMembership implements Component {
     trust.replace([membership.bundle]);
     const identity = new InstanceIdentity(membership, {
       ...this.#deps,
+      inUse: (thumbprint) => this.#deps.sessions().some(({ terms }) => terms?.ours.thumbprint === thumbprint),
       rejoin: () => this.#join(this.#stopping.signal),
       onRotated: () => {
         this.#watch?.reopen();

@@ -12,6 +12,7 @@ import { listen } from '../platform/listen-address.ts';
 import { dialData, type DataDiallerDeps } from './data/data-dialler.ts';
 import type { DecisionLog } from './decision-log.ts';
 import { parseLocalAddress } from './local-address.ts';
+import type { SessionContinuity } from './session/session-continuity.ts';
 import type { SessionPool } from './session/session-pool.ts';
 import type { SidecarMetrics } from './sidecar-metrics.ts';
 
@@ -22,6 +23,7 @@ export interface OutboundOptions extends DataDiallerDeps {
   /** Mode of a unix socket, for example 0o660. */
   readonly socketMode: number;
   readonly pool: SessionPool;
+  readonly continuity: SessionContinuity;
   readonly metrics: SidecarMetrics;
   readonly decisions: DecisionLog;
   readonly logger: Logger;
@@ -95,15 +97,15 @@ export class Outbound implements Component {
 
   /** One connection of the agent, unread until the peer has accepted it. */
   async #carry(agent: Socket): Promise<void> {
-    const { pool, peer, registry, metrics } = this.#options;
+    const { pool, peer, registry, metrics, continuity } = this.#options;
     for (let mayRetry = true; ; mayRetry = false) {
       const pooled = await pool.sessionTo(peer);
       if (!pooled.ok) {
         this.#refuse(agent, '', pooled.cause);
         return;
       }
-      const { session } = pooled.dialled;
-      const dialled = await dialData(pooled.dialled, agent, this.#options);
+      const { session } = pooled;
+      const dialled = await dialData(session, agent, this.#options);
       if (dialled.ok) {
         await dialled.connection.carry(session, { registry, metrics, direction: 'outbound' });
         return;
@@ -113,7 +115,8 @@ export class Outbound implements Component {
         return;
       }
       // Not a byte has passed. The instance has another certificate now, or is gone: a new exchange will tell.
-      pool.retire(session);
+      const hasMoved = dialled.cause.code !== 'UNEXPECTED_PEER' || !(await continuity.now(session));
+      if (hasMoved) pool.retire(session);
     }
   }
 

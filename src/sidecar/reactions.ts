@@ -7,6 +7,7 @@ import type { MeshMembership } from './membership.ts';
 import type { Measurer } from './measure/measurer.ts';
 import type { PromptMemory } from './measure/prompt-memory.ts';
 import type { SelfStanding } from './self-standing.ts';
+import type { SessionContinuity } from './session/session-continuity.ts';
 import type { SessionPool } from './session/session-pool.ts';
 import type { SessionRegistry } from './session/session-registry.ts';
 import type { SidecarMetrics } from './sidecar-metrics.ts';
@@ -23,6 +24,7 @@ export interface ReactionsDeps {
   readonly standing: SelfStanding;
   readonly registry: SessionRegistry;
   readonly pool: SessionPool;
+  readonly continuity: SessionContinuity;
   readonly keepAlive: KeepAlive;
   readonly inbound: InboundListener;
   readonly ownRejection: () => Rejection | undefined;
@@ -89,10 +91,10 @@ export class Reactions {
 
   /** A new certificate is in use. */
   rotated(): void {
-    const { inbound, standing, pool } = this.#deps;
+    const { inbound, standing, continuity } = this.#deps;
     inbound.rotate();
-    pool.retireAll();
     standing.evaluate();
+    continuity.follow();
   }
 
   /** Other roots are trusted from now on. */
@@ -104,10 +106,11 @@ export class Reactions {
 
   /** Once a second: what only time changes. The wall clock is compared, because it may have been set. */
   secondPassed(): void {
-    const { standing, registry, pool, membership, idleAfterMs } = this.#deps;
+    const { standing, registry, pool, membership, continuity, idleAfterMs } = this.#deps;
     membership.identity.tick();
     standing.evaluate();
     registry.reconsiderAll();
+    continuity.follow();
     pool.closeIdle(idleAfterMs);
   }
 

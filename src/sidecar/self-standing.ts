@@ -112,6 +112,7 @@ export class SelfStanding {
       instance: generation.instanceId,
       token: { compact: generation.compactToken },
       proof: this.#proof(generation),
+      heldUnder: this.#permit?.permit.baseline,
     };
   }
 

@@ -54,6 +54,11 @@ export function createSidecarMetrics(registry: MetricsRegistry) {
       help: 'Live sessions that ended, by the first cause.',
       labels: { reason: REJECTION_CODES },
     }),
+    sessionContinuations: registry.counter({
+      name: 'session_continuations_total',
+      help: 'Attempts to go on with a live session under a new certificate, over a new control connection.',
+      labels: { direction, result: ['ok', 'failed'] },
+    }),
     connections: registry.gauge({
       name: 'connections',
       help: 'Open data connections.',

@@ -22,7 +22,7 @@ import { DataAcceptor } from './data/data-acceptor.ts';
 import { DecisionLog } from './decision-log.ts';
 import { drainConnections } from './drain.ts';
 import { acceptExchange } from './exchange/acceptor.ts';
-import { dialExchange } from './exchange/dialler.ts';
+import { dialExchange, type DialTarget } from './exchange/dialler.ts';
 import { KeepAlive } from './exchange/keep-alive.ts';
 import { TrustStore } from './identity/trust-store.ts';
 import { resolveMeasureConfig } from './measure/measure-config.ts';
@@ -32,6 +32,7 @@ import { MeshMembership } from './membership.ts';
 import { Outbound } from './outbound.ts';
 import { Reactions } from './reactions.ts';
 import { SelfStanding } from './self-standing.ts';
+import { SessionContinuity } from './session/session-continuity.ts';
 import { SessionPool } from './session/session-pool.ts';
 import { SessionRegistry } from './session/session-registry.ts';
 import { createSidecarMetrics } from './sidecar-metrics.ts';
@@ -126,6 +127,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
     stateDir,
     handshakeTimeoutMs,
     dataAddress,
+    wantedPeers: () => [...peers.keys()],
     authorityAddress: config.authority.address ?? credential.authority,
     ownRejection: () => ownRejection(),
     sessions: () => registry.live(),
@@ -164,6 +166,14 @@ export function createSidecar(options: SidecarOptions): Sidecar {
     decisions,
     dataAddress,
     identity: { forExchange: (withinMs, shown) => membership.identity.forExchange(withinMs, shown) },
+    continueSession: (session) => continuity.soon(session),
+  });
+  const dial = (target: DialTarget) => dialExchange(target, { ...keepAlive.deps, roots });
+  const continuity = new SessionContinuity({
+    ...core,
+    registry,
+    thumbprint: () => membership.identity.current.thumbprint,
+    dial,
   });
   const pool = new SessionPool({
     ...core,
@@ -173,7 +183,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
       const endpoints = membership.state?.endpoints.get(peer) ?? [];
       return { addresses: endpoints.map(({ address }) => address), balanced: false };
     },
-    dial: (target) => dialExchange(target, { ...keepAlive.deps, roots }),
+    dial,
     end: (session, cause) => registry.end(session, cause),
   });
 
@@ -221,6 +231,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
         peer,
         listen,
         pool,
+        continuity,
         decisions,
         registry,
         roots,
@@ -238,6 +249,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
     standing,
     registry,
     pool,
+    continuity,
     keepAlive,
     inbound,
     ownRejection,

@@ -5,7 +5,9 @@ import type { Measurement } from '../../src/domain/measurement.ts';
 import { Attacker } from '../support/attacker.ts';
 import { exchangeRefusal, verdictOn } from '../support/attacks.ts';
 import { Forger } from '../support/forgery.ts';
+import { readState } from '../support/forged-state.ts';
 import { startMesh } from '../support/mesh.ts';
+import { pollUntil } from '../support/poll-until.ts';
 
 const observe = (until: string) => ({ record: { observe: { until, reason: 'roll-out' } } });
 
@@ -73,6 +75,36 @@ test('observe mode waives drift and grants until its end, never identity, proof 
     assert.deepEqual([verdict.event, verdict['code']], ['session_terminated', 'REVOKED']);
     assert.equal(await exchangeRefusal(attacker, victim, planner), 'REVOKED');
   });
+});
+
+test('a roll-out begins without grants: what would be refused is counted, and refused once it is enforced', async (t) => {
+  const mesh = await startMesh(t, {
+    agents: {
+      planner: { calls: ['researcher'], granted: false, ...observe('2100-01-01T00:00:00Z') },
+      researcher: {},
+    },
+  });
+  const [planner, researcher] = [mesh.agent('planner'), mesh.agent('researcher')];
+  const stream = planner.connect('researcher');
+  stream.socket.write('observed');
+  assert.equal((await stream.read(8)).toString(), 'observed');
+  for (const agent of [planner, researcher]) {
+    assert.equal(await agent.metric('ait_would_deny_total', { reason: 'GRANT_MISSING' }), 1);
+  }
+
+  await mesh.authority.writePolicy('agents/planner', {
+    kind: 'Agent',
+    id: 'planner',
+    lifecycle: 'active',
+    sponsor: { id: 'u-1', name: 'Ada Lovelace', email: 'ada@acme.example' },
+  });
+  await stream.closed;
+  const { code } = await planner.waitFor('session_terminated');
+  assert.ok(['GRANT_MISSING', 'AGENT_UNKNOWN', 'PEER_ENDED'].includes(String(code)), String(code));
+  await assert.rejects(planner.call('researcher'));
+  // Nor is it told of the other any longer.
+  const isKnown = async () => JSON.stringify((await readState(planner)).objects).includes('agent/researcher');
+  await pollUntil(isKnown, (known) => !known);
 });
 
 test('without a grant there is no session: GRANT_MISSING on both sides, alone', async (t) => {

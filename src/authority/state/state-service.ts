@@ -1,4 +1,5 @@
 import type { ServerWritableStream } from '@grpc/grpc-js';
+import { isSpiffeId, kindOf, type SpiffeId } from '../../domain/agent-id.ts';
 import { after } from '../../platform/clock.ts';
 import type { Clock } from '../../platform/clock.ts';
 import type { Logger } from '../../platform/logger.ts';
@@ -10,12 +11,14 @@ import type { Caller, Callers } from '../membership/callers.ts';
 import type { Presence } from '../membership/presence.ts';
 import { refusalStatus, type Refusal } from '../refusal.ts';
 import type { Publication, StatePublisher } from './state-publisher.ts';
+import type { WantedPeers } from './wanted-peers.ts';
 import type { StateSigner } from '../keys/state-signer.ts';
 
 export interface StateServiceOptions {
   readonly callers: Callers;
   readonly publisher: StatePublisher;
   readonly presence: Presence;
+  readonly wanted: WantedPeers;
   readonly signer: StateSigner;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -23,6 +26,9 @@ export interface StateServiceOptions {
   /** Calls back whenever the policy changed, until it is told to stop. */
   readonly onPolicyChange: (listener: () => void) => () => void;
 }
+
+/** As many peers as a sidecar's configuration may name. */
+const MAX_WANTED = 1000;
 
 type WatchCall = ServerWritableStream<WatchRequest__Output, WatchResponse>;
 
@@ -60,14 +66,19 @@ class WatchStream {
   }
 
   open(): void {
-    const { publisher, presence, logger, onPolicyChange } = this.#options;
+    const { publisher, presence, wanted, logger, onPolicyChange } = this.#options;
     const { agent, instance } = this.#caller;
     logger.debug('watch_opened', { agent, instance });
     this.#call.on('cancelled', () => this.#close());
     this.#call.on('close', () => this.#close());
     this.#call.on('error', () => this.#close());
     this.#call.on('drain', () => this.#unblock());
-    this.#release = [onPolicyChange(() => this.#recheck()), presence.watching(instance), () => this.#cancelExpiry?.()];
+    this.#release = [
+      onPolicyChange(() => this.#recheck()),
+      presence.watching(instance),
+      wanted.add(agent, wantedBy(this.#call.request)),
+      () => this.#cancelExpiry?.(),
+    ];
     this.#armExpiry();
     this.#release.push(publisher.subscribe({ agent, publish: (publication) => this.#offer(publication) }));
   }
@@ -125,4 +136,9 @@ class WatchStream {
     this.#waiting = undefined;
     for (const release of this.#release.splice(0)) release();
   }
+}
+
+/** What is no agent's name, and what is beyond the limit, is left out: it could be observed by nobody. */
+function wantedBy({ wantedPeers }: WatchRequest__Output): readonly SpiffeId[] {
+  return wantedPeers.slice(0, MAX_WANTED).filter((id) => isSpiffeId(id) && kindOf(id) === 'agent') as SpiffeId[];
 }

@@ -70,10 +70,10 @@ export class DataAcceptor {
         `no session ${open.sessionId} here that the caller may open connections of`,
       );
     }
-    if (session.certificate.thumbprint !== peer.identity.thumbprint) {
+    if (!session.hasShown(peer.identity.thumbprint)) {
       return rejection(
         'DATA_SESSION_FOREIGN',
-        `session ${session.id} is not of ${peer.identity.spiffeId} with this certificate`,
+        `session ${session.id} has not seen this certificate of ${peer.identity.spiffeId}`,
       );
     }
     if (session.state === 'proving' && !(await this.#park(session))) {

@@ -2,8 +2,8 @@ import type { Socket } from 'node:net';
 import { rejection, type Rejection } from '../../domain/rejection.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { dataAnswerCodec, dataOpenCodec } from '../../wire/services.ts';
-import type { DialledSession } from '../exchange/dialler.ts';
 import { refusedBy } from '../exchange/exchange.ts';
+import type { Session } from '../session/session.ts';
 import type { SessionRegistry } from '../session/session-registry.ts';
 import { DATA_ALPN, type TrustedRoots } from '../transport/peer-inspection.ts';
 import { ConnectionRefused, openTcp, secureOutbound, type SecuredConnection } from '../transport/secure-outbound.ts';
@@ -23,11 +23,10 @@ export type DataDialResult =
   { readonly ok: true; readonly connection: DataConnection } | { readonly ok: false; readonly cause: Rejection };
 
 /** Opens a data connection of a live session for one socket of the agent. Never rejects. */
-export async function dialData(dialled: DialledSession, agent: Socket, deps: DataDiallerDeps): Promise<DataDialResult> {
-  const { session } = dialled;
+export async function dialData(session: Session, agent: Socket, deps: DataDiallerDeps): Promise<DataDialResult> {
   let secured: SecuredConnection;
   try {
-    secured = await secure(dialled, deps);
+    secured = await secure(session, deps);
   } catch (error) {
     if (error instanceof ConnectionRefused) return { ok: false, cause: error.rejection };
     throw error;
@@ -63,16 +62,13 @@ export async function dialData(dialled: DialledSession, agent: Socket, deps: Dat
   return { ok: true, connection };
 }
 
-async function secure(
-  { session, ours, dataAddress }: DialledSession,
-  deps: DataDiallerDeps,
-): Promise<SecuredConnection> {
-  if (dataAddress === '')
-    throw new ConnectionRefused(rejection('PEER_ADDRESS_UNKNOWN', `${session.peer} takes no data connections`));
-  const raw = await openTcp(dataAddress, deps.handshakeTimeoutMs);
+async function secure({ peer, terms }: Session, deps: DataDiallerDeps): Promise<SecuredConnection> {
+  if (terms === undefined || terms.dataAddress === '')
+    throw new ConnectionRefused(rejection('PEER_ADDRESS_UNKNOWN', `${peer} takes no data connections`));
+  const raw = await openTcp(terms.dataAddress, deps.handshakeTimeoutMs);
   return secureOutbound({
     raw,
-    context: ours.tls,
+    context: terms.ours.tls,
     roots: deps.roots(),
     alpn: DATA_ALPN,
     timeoutMs: deps.handshakeTimeoutMs,

@@ -6,6 +6,7 @@ import type { ExchangeResponse } from '../../wire/generated/ait/v1/ExchangeRespo
 import { safeCorrelationId } from '../../wire/wire-reason.ts';
 import { Session } from '../session/session.ts';
 import type { InboundPeer } from '../transport/inbound-listener.ts';
+import { continuationOf, findContinued } from './continuation.ts';
 import { NONCE_BYTES, ProofChecker, ProofMaker, sessionIdOf } from './connection-binding.ts';
 import { ControlStream } from './control-stream.ts';
 import { PROTOCOL_VERSIONS, checkNonce, expectMessage, isRejectionValue, type ExchangeDeps } from './exchange.ts';
@@ -29,7 +30,7 @@ export async function acceptExchange(
   registry.register(session);
   // The session keeps the deadline that began with the handshake: one timer, one cause on record.
   peer.whenOverdue((cause) => registry.end(session, cause));
-  peer.socket.once('close', () => registry.end(session, rejection('PEER_LOST', 'the control connection closed')));
+  peer.socket.once('close', () => registry.controlClosed(stream));
   registry.onceSettled(session, () => peer.authenticated());
 
   const hello = await expectMessage(stream, 'hello');
@@ -66,6 +67,12 @@ async function converse(
   const badNonce = checkNonce(hello.nonce, NONCE_BYTES);
   if (badNonce !== undefined) return badNonce;
 
+  if (hello.continuation !== null) {
+    const continued = findContinued(hello.continuation, { peer: peer.identity, registry });
+    if (isRejectionValue(continued)) return continued;
+    session.continues = continued;
+  }
+
   const ours = await deps.identity.forExchange(deps.timing.exchangeTimeoutMs, peer.shown);
   if (isRejectionValue(ours)) return ours;
   const stated = ours.statement();
@@ -82,6 +89,7 @@ async function converse(
       instanceId: ours.instanceId,
       dataAddress: deps.dataAddress(),
       correlationId: session.correlationId,
+      continuation: session.continues === undefined ? null : continuationOf(session.continues, ours),
     },
   });
   stream.send({ proof: { jws: proofs.next(stated, clock.now()) } });
@@ -98,13 +106,14 @@ async function converse(
     instance: hello.instanceId,
     token: { compact: hello.ait },
     proof: proof.value.jws,
+    heldUnder: session.continues?.permit?.baseline,
   };
   const verdict = await admit(candidate, { ...ports, checkProof: (jws, token) => checker.check(jws, token) });
   if (!verdict.admitted) return verdict.rejection;
-  const refused = registry.accept(session, verdict.permit);
-  if (refused !== undefined) return refused;
+  const made = registry.accept(session, { permit: verdict.permit, ours, dataAddress: hello.dataAddress });
+  if (!made.ok) return made.cause;
   stream.send({ accept: {} });
-  deps.keepAlive({ session, stream, ours, stated, proofs, checker });
+  deps.keepAlive({ session: made.session, stream, ours, stated, proofs, checker });
   return undefined;
 }
 

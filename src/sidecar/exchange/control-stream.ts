@@ -1,5 +1,5 @@
 import type { TLSSocket } from 'node:tls';
-import type { ExchangeRequest } from '../../wire/generated/ait/v1/ExchangeRequest.ts';
+import type { ExchangeResponse } from '../../wire/generated/ait/v1/ExchangeResponse.ts';
 import type { ExchangeRequest__Output } from '../../wire/generated/ait/v1/ExchangeRequest.ts';
 import type { ExchangeResponse__Output } from '../../wire/generated/ait/v1/ExchangeResponse.ts';
 import { toEnding, type PeerEnding } from '../../wire/wire-reason.ts';
@@ -14,8 +14,8 @@ export interface MessageStream {
   end(): unknown;
 }
 
-/** Both directions carry the same messages; what differs is when each may be sent. */
-export type OutgoingMessage = ExchangeRequest;
+/** Both directions carry the same messages, but for the acceptor's `reconnect`; what differs is when each may be sent. */
+export type OutgoingMessage = ExchangeResponse;
 export type IncomingMessage = ExchangeRequest__Output | ExchangeResponse__Output;
 
 /** How many messages may wait to be judged; more is a peer that talks faster than we can check. */
@@ -71,6 +71,10 @@ export class ControlStream implements ControlLink {
       });
     }
     return this.#queue.shift();
+  }
+
+  askToReconnect(): void {
+    this.send({ reconnect: {} });
   }
 
   sayGoodbye(ending: PeerEnding, refusal: boolean): void {

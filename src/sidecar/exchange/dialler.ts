@@ -8,10 +8,12 @@ import type { ExchangeResponse__Output } from '../../wire/generated/ait/v1/Excha
 import { CHANNEL_OPTIONS, OwnedConnectionCredentials, channelTarget } from '../../wire/owned-channel.ts';
 import { AgentIdentityExchangeClient } from '../../wire/services.ts';
 import { Session } from '../session/session.ts';
+import type { Acceptance } from '../session/session-registry.ts';
 import { CONTROL_ALPN, type TrustedRoots } from '../transport/peer-inspection.ts';
 import { ConnectionRefused, secureOutbound, type SecuredConnection } from '../transport/secure-outbound.ts';
 import type { PresentedIdentity } from '../identity/presented-identity.ts';
 import { newCorrelationId } from './acceptor.ts';
+import { checkAnswered, continuationOf } from './continuation.ts';
 import { NONCE_BYTES, ProofChecker, ProofMaker, sessionIdOf } from './connection-binding.ts';
 import { ControlStream } from './control-stream.ts';
 import {
@@ -24,20 +26,14 @@ import {
   type ExchangeDeps,
 } from './exchange.ts';
 
-/** Where a session leads to on the peer's side, stated by the peer in the exchange. */
-export interface DialledSession {
-  readonly session: Session;
-  readonly ours: PresentedIdentity;
-  /** `host:port` of the very instance. */
-  readonly dataAddress: string;
-}
-
-export type DialResult = ({ readonly ok: true } & DialledSession) | { readonly ok: false; readonly cause: Rejection };
+export type DialResult = Acceptance;
 
 export interface DialTarget {
   readonly peer: SpiffeId;
   /** `host:port`; may be a balancer in front of many instances. */
   readonly address: string;
+  /** A live session that shall go on over the new connection. Default: a new session. */
+  readonly continues?: Session;
 }
 
 export interface DialDeps extends ExchangeDeps {
@@ -47,7 +43,7 @@ export interface DialDeps extends ExchangeDeps {
 /** The dialler's side of one exchange, from the first packet to the verdict. Never rejects. */
 export async function dialExchange(target: DialTarget, deps: DialDeps): Promise<DialResult> {
   const { registry, clock, timing } = deps;
-  const correlationId = newCorrelationId(deps);
+  const correlationId = target.continues?.correlationId ?? newCorrelationId(deps);
   const refuse = (cause: Rejection): DialResult => {
     const { peer, address } = target;
     const { decisions } = deps;
@@ -78,9 +74,10 @@ export async function dialExchange(target: DialTarget, deps: DialDeps): Promise<
     remoteAddress: target.address,
     monotonicNow: clock.monotonic(),
   });
+  session.continues = target.continues;
   registry.register(session);
   armExchangeTimeout(session, deps);
-  connection.socket.once('close', () => registry.end(session, rejection('PEER_LOST', 'the control connection closed')));
+  connection.socket.once('close', () => registry.controlClosed(stream));
   const conversed = await converse({ session, stream, connection, ours, target }, deps);
   return conversed.ok ? conversed : { ok: false, cause: registry.end(session, conversed.cause) };
 }
@@ -119,6 +116,7 @@ async function converse(
       instanceId: ours.instanceId,
       dataAddress: deps.dataAddress(),
       correlationId: session.correlationId,
+      continuation: target.continues === undefined ? null : continuationOf(target.continues, ours),
     },
   });
   const hello = await expectMessage(stream, 'hello');
@@ -132,6 +130,10 @@ async function converse(
   const { dataAddress } = hello.value;
   if (dataAddress !== '' && !isHostPort(dataAddress)) {
     return refusal(rejection('PROTOCOL_ERROR', 'the address for data connections is not host:port'));
+  }
+  if (target.continues !== undefined) {
+    const stranger = checkAnswered(target.continues, identity, hello.value.continuation);
+    if (stranger !== undefined) return refusal(stranger);
   }
   const binding = { ourRole: 'dialler', ours, peer: identity, ourNonce, peerNonce: hello.value.nonce } as const;
   if (!registry.name(session, sessionIdOf(binding))) {
@@ -148,6 +150,7 @@ async function converse(
     instance: hello.value.instanceId,
     token: { compact: hello.value.ait },
     proof: proof.value.jws,
+    heldUnder: target.continues?.permit?.baseline,
   };
   const verdict = await admit(candidate, { ...ports, checkProof: (jws, token) => checker.check(jws, token) });
   if (!verdict.admitted) return refusal(verdict.rejection);
@@ -157,10 +160,9 @@ async function converse(
   stream.send({ accept: {} });
   const accepted = await expectMessage(stream, 'accept');
   if (!accepted.ok) return refusal(accepted.cause);
-  const refused = registry.accept(session, verdict.permit);
-  if (refused !== undefined) return refusal(refused);
-  deps.keepAlive({ session, stream, ours, stated, proofs, checker });
-  return { ok: true, session, ours, dataAddress };
+  const made = registry.accept(session, { permit: verdict.permit, ours, dataAddress });
+  if (made.ok) deps.keepAlive({ session: made.session, stream, ours, stated, proofs, checker });
+  return made;
 }
 
 function refusal(cause: Rejection): DialResult {

@@ -47,6 +47,8 @@ export interface ExchangeDeps {
   readonly decisions: DecisionLog;
   /** `host:port` at which this instance takes data connections. */
   readonly dataAddress: () => string;
+  /** The peer, or a connection of ours, has found that a session we dialled must be continued. */
+  readonly continueSession: (session: Session) => void;
   /** A session that was accepted needs heartbeats, renewed tokens and its incoming messages judged. */
   readonly keepAlive: (live: LiveExchange) => void;
 }

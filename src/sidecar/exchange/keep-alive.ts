@@ -38,13 +38,15 @@ export class KeepAlive {
   /** Watches over one accepted session until it ends. */
   adopt(live: LiveExchange): void {
     const beating = new Beating(live, this.#deps);
+    // The connection before may still have something to say; we say nothing more there.
+    this.#live.get(live.session)?.supersede();
     this.#live.set(live.session, beating);
     const { logger, registry } = this.#deps;
     const giveUp = () => registry.end(live.session, rejection('PROTOCOL_ERROR', 'a defect on our side; see the log'));
     contain(beating.run(), { logger, what: 'keeping a session alive', giveUp });
     registry.onceEnded(live.session, () => {
       beating.stop();
-      this.#live.delete(live.session);
+      if (this.#live.get(live.session) === beating) this.#live.delete(live.session);
     });
   }
 
@@ -94,6 +96,7 @@ class Beating {
   readonly #mayRenew: RateLimit;
   #cancelBeat: (() => void) | undefined;
   #lastBeatAt: number;
+  #superseded = false;
 
   constructor(live: LiveExchange, deps: ExchangeDeps) {
     const { permit } = live.session;
@@ -115,12 +118,19 @@ class Beating {
     if (this.live.ours.statement() !== this.#stated) this.announce();
     while (session.state === 'live') {
       const message = await stream.next();
+      if (message === undefined && this.#superseded) return;
       const cause = message === undefined ? this.#endOfStream() : await this.#judge(message);
       if (cause !== undefined) this.#deps.registry.end(session, cause);
     }
   }
 
   stop(): void {
+    this.#cancelBeat?.();
+  }
+
+  /** Another control connection has taken the place of this one. */
+  supersede(): void {
+    this.#superseded = true;
     this.#cancelBeat?.();
   }
 
@@ -151,7 +161,7 @@ class Beating {
 
   #prove(): void {
     const { session, stream, ours, proofs } = this.live;
-    if (session.state !== 'live') return;
+    if (session.state !== 'live' || this.#superseded) return;
     const statement = ours.statement();
     if (statement.ait !== this.#stated.ait) stream.send({ aitUpdate: { ait: statement.ait } });
     this.#stated = statement;
@@ -182,8 +192,15 @@ class Beating {
   async #judge(message: IncomingMessage): Promise<Rejection | undefined> {
     const ending = message.goodbye ?? message.reject;
     if (ending !== null && ending !== undefined) return refusedBy(ending, 'PEER_ENDED');
+    // What counts from now on is said on the connection that came after; only an end still comes from the one before.
+    if (this.#superseded) return undefined;
     if (message.heartbeat !== null && message.heartbeat !== undefined) return this.#judgeProof(message.heartbeat.jws);
     if (message.aitUpdate !== null && message.aitUpdate !== undefined) return this.#judgeToken(message.aitUpdate.ait);
+    const { session } = this.live;
+    if (session.role === 'dialler' && 'reconnect' in message && message.reconnect !== null) {
+      this.#deps.continueSession(session);
+      return undefined;
+    }
     return rejection('PROTOCOL_ERROR', `${message.message ?? 'an empty message'} has no place in a live session`);
   }
 

@@ -2,10 +2,11 @@ import { signProof } from '../../crypto/proof.ts';
 import { readX509 } from '../../crypto/certificate-fields.ts';
 import { readSvid } from '../../crypto/svid.ts';
 import { createTlsContext, type TlsContext } from '../../crypto/tls-context.ts';
+import { signVoucher } from '../../crypto/voucher.ts';
 import { isVerifiedToken } from '../../crypto/identity-token-verifier.ts';
 import { canonicalizeJson } from '../../domain/canonical/jcs.ts';
 import { authorityId, trustDomainOf, type SpiffeId } from '../../domain/agent-id.ts';
-import type { VerifiedToken } from '../../domain/identity-token.ts';
+import type { Role, VerifiedToken } from '../../domain/identity-token.ts';
 import { measurementToJson } from '../../domain/measurement-json.ts';
 import { sameMeasurement, type Measurement } from '../../domain/measurement.ts';
 import { Due, after, type Clock } from '../../platform/clock.ts';
@@ -37,7 +38,7 @@ const AIT_RETRY = { minMs: 200, maxMs: 10_000 } as const;
 
 /**
  * One SVID of this instance, its key, and the AITs that are bound to it. It keeps its token in step with what is
- * measured and renews it at a third of its life. The next SVID is another generation; sessions stay with theirs.
+ * measured and renews it at a third of its life. The next SVID is another generation; sessions go over to it one by one.
  */
 export class Generation implements PresentedIdentity {
   readonly spiffeId: SpiffeId;
@@ -110,6 +111,10 @@ export class Generation implements PresentedIdentity {
       signProof: (claims) => signProof({ claims: { ...claims, ath: token.hash, measurement }, key }),
     };
     return this.#statement;
+  }
+
+  vouch(to: string, { sid, role }: { readonly sid: string; readonly role: Role }): string {
+    return signVoucher({ sid, role, from: this.thumbprint, to }, this.membership.keyPair.privateKey);
   }
 
   /** The measurement has changed: state it from now on, and get a token that says so. */

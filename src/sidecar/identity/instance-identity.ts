@@ -17,6 +17,8 @@ export interface InstanceIdentityDeps extends Omit<GenerationDeps, 'onToken'> {
   readonly onRotated: () => void;
   /** The newest generation has a new token. */
   readonly onToken: () => void;
+  /** Whether a session still shows this certificate (`x5t#S256`). */
+  readonly inUse: (thumbprint: string) => boolean;
   /** Why we ourselves are not in order; `undefined`: we are. */
   readonly ownRejection: () => Rejection | undefined;
 }
@@ -28,12 +30,15 @@ const RENEW_SPREAD = 0.1;
 const RETRY_SHARE = 0.05;
 const MIN_RETRY_MS = 1000;
 const MAX_RETRY_MS = 60_000;
+/** A connection that was being made during the rotation may still have to speak for the certificate that it showed. */
+const LINGER_MS = 15_000;
 
 /** Who this instance is: the SVID in use, its predecessors while sessions still show them, and what is measured. */
 export class InstanceIdentity implements IdentitySource {
   readonly #deps: InstanceIdentityDeps;
   #current: Generation;
-  readonly #older = new Set<Generation>();
+  /** With the moment from which on they are let go of when no session shows them. */
+  readonly #older = new Map<Generation, Due>();
   #measurement: Measurement | undefined;
   readonly #waiting = new Set<() => void>();
   #due: Due;
@@ -54,7 +59,10 @@ export class InstanceIdentity implements IdentitySource {
 
   /** Once a second: renews what is due. Both clocks count: the wall clock may be set, and a machine may sleep. */
   tick(): void {
-    for (const generation of [this.#current, ...this.#older]) generation.tick();
+    for (const [generation, due] of this.#older) {
+      if (due.reached() && !this.#deps.inUse(generation.thumbprint)) this.#letGo(generation);
+    }
+    for (const generation of [this.#current, ...this.#older.keys()]) generation.tick();
     if (this.#renewing || this.#stopped || !this.#due.reached()) return;
     this.#renewing = true;
     void this.#renew().finally(() => {
@@ -64,12 +72,12 @@ export class InstanceIdentity implements IdentitySource {
 
   stop(): void {
     this.#stopped = true;
-    for (const generation of [this.#current, ...this.#older]) generation.dispose();
+    for (const generation of [this.#current, ...this.#older.keys()]) generation.dispose();
   }
 
   measured(measurement: Measurement): void {
     this.#measurement = measurement;
-    for (const generation of [this.#current, ...this.#older]) generation.measured(measurement);
+    for (const generation of [this.#current, ...this.#older.keys()]) generation.measured(measurement);
     this.wake();
   }
 
@@ -79,7 +87,7 @@ export class InstanceIdentity implements IdentitySource {
   }
 
   trustChanged(): void {
-    for (const generation of [this.#current, ...this.#older]) generation.forgetTls();
+    for (const generation of [this.#current, ...this.#older.keys()]) generation.forgetTls();
   }
 
   forExchange(withinMs: number, shown?: string): Promise<PresentedIdentity | Rejection> {
@@ -108,7 +116,7 @@ export class InstanceIdentity implements IdentitySource {
   }
 
   #showing(thumbprint: string | undefined): Generation {
-    return [...this.#older].find((older) => older.thumbprint === thumbprint) ?? this.#current;
+    return [...this.#older.keys()].find((older) => older.thumbprint === thumbprint) ?? this.#current;
   }
 
   #generation(membership: Membership): Generation {
@@ -142,13 +150,10 @@ export class InstanceIdentity implements IdentitySource {
     try {
       const membership = await this.#nextMembership();
       const previous = this.#current;
-      this.#older.add(previous);
+      this.#older.set(previous, new Due(this.#deps.clock, LINGER_MS));
       after({
         delayMs: previous.notAfter - this.#deps.clock.now(),
-        run: () => {
-          previous.dispose();
-          this.#older.delete(previous);
-        },
+        run: () => this.#letGo(previous),
         keepAlive: false,
       });
       this.#current = this.#generation(membership);
@@ -162,6 +167,11 @@ export class InstanceIdentity implements IdentitySource {
       logger.warn('svid_renewal_failed', { error, expires: new Date(this.#current.notAfter).toISOString() });
       this.#due = new Due(this.#deps.clock, this.#retryMs());
     }
+  }
+
+  #letGo(generation: Generation): void {
+    generation.dispose();
+    this.#older.delete(generation);
   }
 
   async #nextMembership(): Promise<Membership> {

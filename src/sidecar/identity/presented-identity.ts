@@ -1,6 +1,6 @@
 import type { TlsContext } from '../../crypto/tls-context.ts';
 import type { SpiffeId } from '../../domain/agent-id.ts';
-import type { ProofClaims } from '../../domain/identity-token.ts';
+import type { ProofClaims, Role } from '../../domain/identity-token.ts';
 import type { Rejection } from '../../domain/rejection.ts';
 import type { Measurement } from '../../domain/measurement.ts';
 
@@ -8,8 +8,8 @@ import type { Measurement } from '../../domain/measurement.ts';
 export type ConnectionClaims = Omit<ProofClaims, 'ath' | 'measurement'>;
 
 /**
- * One SVID of this instance with everything that goes with it. A session keeps the one it began with, so that all its
- * connections show the same certificate. The private key does not leave it.
+ * One SVID of this instance with everything that goes with it. A connection keeps the one that it began with; a session
+ * goes over to the next when a new control connection continues it. The private key does not leave it.
  */
 export interface PresentedIdentity {
   readonly spiffeId: SpiffeId;
@@ -21,6 +21,12 @@ export interface PresentedIdentity {
   readonly tls: TlsContext;
   /** Whether the newest statement's token says what its measurement says. */
   readonly caughtUp: boolean;
+  /**
+   * Signs that whoever shows another certificate goes on as we do in a session.
+   *
+   * @param to `x5t#S256` of that certificate
+   */
+  vouch(to: string, session: { readonly sid: string; readonly role: Role }): string;
   /** The newest. An exchange takes one when it begins and says nothing else until it is done. */
   statement(): Statement;
 }

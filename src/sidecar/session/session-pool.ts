@@ -3,7 +3,7 @@ import { rejection, type Rejection, type RejectionCode } from '../../domain/reje
 import type { Clock } from '../../platform/clock.ts';
 import { Backoff, type RandomSource } from '../../platform/random.ts';
 import type { Session } from './session.ts';
-import type { DialResult, DialTarget, DialledSession } from '../exchange/dialler.ts';
+import type { DialResult, DialTarget } from '../exchange/dialler.ts';
 
 export interface SessionPoolDeps {
   readonly clock: Clock;
@@ -23,7 +23,7 @@ const MAX_DIALLING_MS = 5000;
 const SAME_FOR_ALL: ReadonlySet<RejectionCode> = new Set(['STATE_MISSING', 'STATE_STALE', 'GRANT_MISSING']);
 
 interface PeerEntry {
-  current: DialledSession | undefined;
+  current: Session | undefined;
   dialling: Promise<DialResult> | undefined;
   readonly backoff: Backoff;
   /** Our monotonic clock; before then the last refusal is the answer. */
@@ -31,9 +31,6 @@ interface PeerEntry {
   lastCause: Rejection | undefined;
   lastGood: string | undefined;
 }
-
-export type PooledSession =
-  { readonly ok: true; readonly dialled: DialledSession } | { readonly ok: false; readonly cause: Rejection };
 
 /**
  * Sessions to peers, dialled when they are needed and shared by all connections to one peer. A peer that refused us is
@@ -45,20 +42,18 @@ export class SessionPool {
   readonly #retired = new Set<Session>();
   /** How often something changed; an answer to a question of before says nothing about now. */
   #changes = 0;
-  /** How often our own certificate changed; a session dialled under the one before is not kept for later calls. */
-  #rotations = 0;
 
   constructor(deps: SessionPoolDeps) {
     this.#deps = deps;
   }
 
-  async sessionTo(peer: SpiffeId): Promise<PooledSession> {
+  async sessionTo(peer: SpiffeId): Promise<DialResult> {
     const entry = this.#entry(peer);
     const { current } = entry;
-    if (current !== undefined && current.session.state === 'live') {
+    if (current?.state === 'live') {
       // It is about to be used: not the moment to find it idle.
-      current.session.usedAt = this.#deps.clock.monotonic();
-      return { ok: true, dialled: current };
+      current.usedAt = this.#deps.clock.monotonic();
+      return { ok: true, session: current };
     }
     if (entry.lastCause !== undefined && this.#deps.clock.monotonic() < entry.retryAt) {
       return { ok: false, cause: entry.lastCause };
@@ -66,8 +61,7 @@ export class SessionPool {
     entry.dialling ??= this.#dial(peer, entry).finally(() => {
       entry.dialling = undefined;
     });
-    const result = await entry.dialling;
-    return result.ok ? { ok: true, dialled: result } : result;
+    return entry.dialling;
   }
 
   /** Something changed (signed state, own measurement): what was refused before may be accepted now. */
@@ -82,20 +76,14 @@ export class SessionPool {
 
   /**
    * New connections get another session; those that are open go on with this one, which ends with the last of them.
-   * For a session whose certificate, on either side, is no longer the one in use.
+   * For a session whose instance is not where it was.
    */
   retire(session: Session): void {
     for (const entry of this.#peers.values()) {
-      if (entry.current?.session !== session) continue;
+      if (entry.current !== session) continue;
       entry.current = undefined;
       this.#retired.add(session);
     }
-  }
-
-  /** After our own certificate was rotated. */
-  retireAll(): void {
-    this.#rotations += 1;
-    for (const { current } of this.#peers.values()) if (current !== undefined) this.retire(current.session);
   }
 
   /** Ends sessions that had no connection for so long, and retired ones that have none. */
@@ -106,8 +94,7 @@ export class SessionPool {
       else if (session.connections.size === 0)
         this.#deps.end(session, rejection('IDLE', 'another session has taken its place'));
     }
-    for (const { current } of this.#peers.values()) {
-      const session = current?.session;
+    for (const { current: session } of this.#peers.values()) {
       if (session?.state !== 'live' || session.connections.size > 0 || now - session.usedAt < afterMs) continue;
       this.#deps.end(session, rejection('IDLE', `no connection for ${Math.round(now - session.usedAt)} ms`));
     }
@@ -116,7 +103,6 @@ export class SessionPool {
   async #dial(peer: SpiffeId, entry: PeerEntry): Promise<DialResult> {
     const until = this.#deps.clock.monotonic() + MAX_DIALLING_MS;
     const changes = this.#changes;
-    const rotations = this.#rotations;
     let result: DialResult = {
       ok: false,
       cause: rejection('PEER_ADDRESS_UNKNOWN', `no address of ${peer} is configured, and the authority knows none`),
@@ -128,8 +114,7 @@ export class SessionPool {
       if (result.ok || result.cause.self === true || SAME_FOR_ALL.has(result.cause.code)) break;
     }
     if (result.ok) {
-      if (rotations === this.#rotations) entry.current = result;
-      else this.#retired.add(result.session);
+      entry.current = result.session;
       entry.lastCause = undefined;
       entry.backoff.reset();
     } else {

@@ -1,8 +1,8 @@
-import { reconsider, type AdmissionPorts, type PeerPermit, type StandingChange } from '../../domain/admission.ts';
-import { REJECTIONS, type Rejection, type RejectionCode } from '../../domain/rejection.ts';
-import type { Clock } from '../../platform/clock.ts';
+import { reconsider, type AdmissionPorts, type StandingChange } from '../../domain/admission.ts';
+import { REJECTIONS, rejection, type Rejection, type RejectionCode } from '../../domain/rejection.ts';
+import { after, type Clock } from '../../platform/clock.ts';
 import type { DecisionLog } from '../decision-log.ts';
-import type { Session, SessionConnection } from './session.ts';
+import type { ControlLink, Session, SessionConnection, SessionTerms } from './session.ts';
 
 export interface SessionRegistryDeps {
   readonly clock: Clock;
@@ -14,6 +14,12 @@ export interface SessionRegistryDeps {
 
 /** Endings after which open connections may finish what they are doing: nothing is wrong with the peer. */
 const IN_GOOD_ORDER: ReadonlySet<RejectionCode> = new Set(['PEER_DRAINING', 'IDLE']);
+
+/** The dialler closes the control connection that was continued elsewhere; if it does not, we do, in milliseconds. */
+const SUPERSEDED_MS = 5000;
+
+export type Acceptance =
+  { readonly ok: true; readonly session: Session } | { readonly ok: false; readonly cause: Rejection };
 
 /**
  * Every session of this sidecar, and the only place where one is accepted, judged again, or ended.
@@ -59,21 +65,59 @@ export class SessionRegistry {
   /**
    * Makes a session live if, at this very moment, its permit still holds and we ourselves are in order.
    *
-   * @returns what stands against it, after having ended it for that; `undefined`: it is live.
+   * @returns the live session, which is the one that the exchange continued, if it did; or what stands against it,
+   * after having ended the exchange for that.
    */
-  accept(session: Session, permit: PeerPermit): Rejection | undefined {
-    if (session.state === 'ended') return session.cause;
+  accept(session: Session, terms: SessionTerms): Acceptance {
+    if (session.state === 'ended') return { ok: false, cause: session.cause ?? NOT_LIVE };
     const own = this.#deps.ownRejection();
-    if (own !== undefined) return this.end(session, own);
-    session.permit = permit;
+    if (own !== undefined) return { ok: false, cause: this.end(session, own) };
+    session.terms = terms;
+    session.permit = terms.permit;
     const refused = this.reconsider(session);
-    if (refused !== undefined) return refused;
+    if (refused !== undefined) return { ok: false, cause: refused };
+    if (session.continues !== undefined) return this.#continue(session.continues, session, terms);
     session.state = 'live';
     session.acceptedAt = this.#deps.clock.now();
     session.usedAt = session.heardAt = this.#deps.clock.monotonic();
     this.#deps.decisions.admitted(session);
     this.#wake(session);
-    return undefined;
+    return { ok: true, session };
+  }
+
+  /** The exchange becomes the session's control connection; what is open under older certificates stays open. */
+  #continue(session: Session, exchange: Session, terms: SessionTerms): Acceptance {
+    if (session.state !== 'live') return { ok: false, cause: this.end(exchange, NOT_LIVE) };
+    if (session.peerInstance !== exchange.peerInstance) {
+      const detail = `the session is with instance ${session.peerInstance}, ${exchange.peerInstance} answered`;
+      return { ok: false, cause: this.end(exchange, rejection('WRONG_INSTANCE', detail)) };
+    }
+    const { certificate, control } = session;
+    if (certificate.thumbprint !== exchange.certificate.thumbprint) {
+      session.earlier.set(certificate.thumbprint, certificate.notAfter);
+    }
+    session.earlier.delete(exchange.certificate.thumbprint);
+    session.certificate = exchange.certificate;
+    session.control = exchange.control;
+    session.remoteAddress = exchange.remoteAddress;
+    session.terms = terms;
+    session.permit = exchange.permit;
+    session.heardAt = this.#deps.clock.monotonic();
+    exchange.state = 'ended';
+    this.#forget(exchange);
+    if (session.role === 'dialler') control.closeSoon();
+    else after({ delayMs: SUPERSEDED_MS, run: () => control.closeSoon(), keepAlive: false });
+    this.#deps.decisions.continued(session, exchange);
+    this.#wake(exchange);
+    const cause = this.reconsider(session, { earlier: [...session.earlier.keys()] });
+    return cause === undefined ? { ok: true, session } : { ok: false, cause };
+  }
+
+  /** A control connection has closed: the session that it is the last one of is lost. */
+  controlClosed(control: ControlLink): void {
+    for (const session of this.#sessions) {
+      if (session.control === control) this.end(session, rejection('PEER_LOST', 'the control connection closed'));
+    }
   }
 
   /** Judges one session again, with what has changed of its peer, and ends it if it no longer stands. */
@@ -94,7 +138,15 @@ export class SessionRegistry {
 
   /** After a change of the signed state, and every second for what only time changes. */
   reconsiderAll(): void {
-    for (const session of this.all()) this.reconsider(session);
+    const now = this.#deps.clock.now();
+    for (const session of this.all()) {
+      for (const [thumbprint, notAfter] of session.earlier) {
+        if (notAfter <= now) session.earlier.delete(thumbprint);
+      }
+      const ours = session.terms?.ours;
+      if (ours !== undefined && now >= ours.notAfter) this.end(session, ownCertificateEnded(ours.notAfter, now));
+      else this.reconsider(session, { earlier: [...session.earlier.keys()] });
+    }
   }
 
   /**
@@ -162,7 +214,7 @@ export class SessionRegistry {
 
   /** Whether a live session shows this certificate. */
   hasLive(thumbprint: string): boolean {
-    return this.live().some(({ certificate }) => certificate.thumbprint === thumbprint);
+    return this.live().some((session) => session.hasShown(thumbprint));
   }
 
   #endSome(sessions: readonly Session[], cause: Rejection): Rejection | undefined {
@@ -173,8 +225,7 @@ export class SessionRegistry {
     for (const session of ending) {
       session.state = 'ended';
       session.cause = cause;
-      this.#sessions.delete(session);
-      if (session.id !== undefined) this.#byId.delete(session.id);
+      this.#forget(session);
     }
     const cut = new Map(ending.map((session) => [session, session.connections.size]));
     if (!IN_GOOD_ORDER.has(cause.code)) {
@@ -200,11 +251,30 @@ export class SessionRegistry {
     return ending.length > 0 ? cause : undefined;
   }
 
+  #forget(session: Session): void {
+    this.#sessions.delete(session);
+    if (session.id !== undefined) this.#byId.delete(session.id);
+  }
+
   #wake(session: Session): void {
     const callbacks = this.#waiting.get(session);
     this.#waiting.delete(session);
     for (const callback of callbacks ?? []) callback();
   }
+}
+
+const NOT_LIVE = rejection('CONTINUATION_UNKNOWN', 'the session has ended meanwhile');
+
+function ownCertificateEnded(notAfter: number, now: number): Rejection {
+  const clocks = { ours: now, theirs: notAfter, what: 'end of our certificate' };
+  return rejection(
+    'CERTIFICATE_EXPIRED',
+    'our own certificate ended, and the session was not continued under another',
+    {
+      self: true,
+      clocks,
+    },
+  );
 }
 
 function sameRejection(a: Rejection, b: Rejection): boolean {

@@ -1,8 +1,10 @@
-import type { CertificateFacts, PeerPermit } from '../../domain/admission.ts';
+import type { PeerIdentity } from '../../crypto/svid.ts';
+import type { PeerPermit } from '../../domain/admission.ts';
 import type { SpiffeId } from '../../domain/agent-id.ts';
 import type { Role } from '../../domain/identity-token.ts';
 import type { Rejection } from '../../domain/rejection.ts';
 import type { PeerEnding } from '../../wire/wire-reason.ts';
+import type { PresentedIdentity } from '../identity/presented-identity.ts';
 
 /** `proving`: the exchange is under way. `live`: both sides accepted. `ended`: over, with a cause; never comes back. */
 export type SessionState = 'proving' | 'live' | 'ended';
@@ -13,12 +15,22 @@ export interface SessionConnection {
   reset(): void;
 }
 
-/** The control connection, as far as the end of a session needs it. */
+/** The control connection, as far as a session needs it. */
 export interface ControlLink {
+  /** Asks the dialler to continue the session on a new connection. */
+  askToReconnect(): void;
   /** Writes the last message of our direction. */
   sayGoodbye(ending: PeerEnding, refusal: boolean): void;
   /** Closes once everything written has left, or after 50 ms. */
   closeSoon(): void;
+}
+
+/** What one exchange has established, once both sides have accepted. */
+export interface SessionTerms {
+  readonly permit: PeerPermit;
+  readonly ours: PresentedIdentity;
+  /** `host:port` of the peer's very instance; empty where it takes no data connections. */
+  readonly dataAddress: string;
 }
 
 /**
@@ -30,16 +42,24 @@ export class Session {
   correlationId: string;
   /** Our end of the control connection. The dialler calls, the acceptor is called. */
   readonly role: Role;
-  readonly certificate: CertificateFacts;
-  readonly control: ControlLink;
-  readonly remoteAddress: string;
   /** Our monotonic clock at the first byte. */
   readonly startedAt: number;
   readonly connections = new Set<SessionConnection>();
 
+  /** The newest certificate that the peer showed, and the control connection that it showed it on. */
+  certificate: PeerIdentity;
+  control: ControlLink;
+  remoteAddress: string;
+  /** Certificates that the peer showed before, by thumbprint, with their ends; data connections may still show them. */
+  readonly earlier = new Map<string, number>();
+  /** The live session that this exchange wants to go on with. Once accepted it is that session. */
+  continues: Session | undefined;
+
   state: SessionState = 'proving';
   /** Hexadecimal; known once both nonces are. */
   id: string | undefined;
+  /** All known once the exchange is done. */
+  terms: SessionTerms | undefined;
   permit: PeerPermit | undefined;
   /** Milliseconds since the epoch. */
   acceptedAt: number | undefined;
@@ -52,7 +72,7 @@ export class Session {
   constructor(input: {
     correlationId: string;
     role: Role;
-    certificate: CertificateFacts;
+    certificate: PeerIdentity;
     control: ControlLink;
     remoteAddress: string;
     monotonicNow: number;
@@ -73,5 +93,10 @@ export class Session {
 
   get peerInstance(): string | undefined {
     return this.permit?.instance;
+  }
+
+  /** Whether the peer has shown this certificate in this session. */
+  hasShown(thumbprint: string): boolean {
+    return this.certificate.thumbprint === thumbprint || this.earlier.has(thumbprint);
   }
 }

@@ -1,4 +1,5 @@
 import type { ClientReadableStream } from '@grpc/grpc-js';
+import type { SpiffeId } from '../../domain/agent-id.ts';
 import { after } from '../../platform/clock.ts';
 import type { Logger } from '../../platform/logger.ts';
 import { Backoff, type RandomSource } from '../../platform/random.ts';
@@ -12,6 +13,8 @@ export interface StateWatchDeps {
   readonly random: RandomSource;
   readonly receiver: StateReceiver;
   readonly channel: () => AuthorityChannel;
+  /** Whom our agent is configured to call. */
+  readonly wantedPeers: () => readonly SpiffeId[];
 }
 
 const RETRY = { minMs: 200, maxMs: 10_000 } as const;
@@ -48,7 +51,11 @@ export class StateWatch {
     const { receiver, channel, logger } = this.#deps;
     const head = receiver.state?.head;
     const opened = channel();
-    const call = opened.client(StateClient).Watch({ epoch: head?.epoch ?? 0, revision: head?.revision ?? 0 });
+    const call = opened.client(StateClient).Watch({
+      epoch: head?.epoch ?? 0,
+      revision: head?.revision ?? 0,
+      wantedPeers: [...this.#deps.wantedPeers()],
+    });
     this.#call = call;
     call.on('data', ({ head: jws, objects }: WatchResponse__Output) => {
       if (receiver.receive({ head: jws, objects })) this.#backoff.reset();

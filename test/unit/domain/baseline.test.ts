@@ -6,8 +6,8 @@ import { ASSURANCES, DIMENSIONS, meetsAssurance, type Measurement } from '../../
 import { baseline, NOW } from '../../support/admission-world.ts';
 import { MEASUREMENT } from '../crypto/fixture.ts';
 
-const match = (measurement: Measurement, baselines: readonly Baseline[], live = false) =>
-  matchBaseline(measurement, baselines, { now: NOW, live });
+const match = (measurement: Measurement, baselines: readonly Baseline[], heldUnder?: string) =>
+  matchBaseline(measurement, baselines, { now: NOW, heldUnder });
 const prompt = (text: string): Measurement['system_prompt'] => ({
   prompts: { main: { hash: sha256Digest(text), canonicalization: 'ait-text-1' } },
   assurance: 'at_rest',
@@ -124,9 +124,19 @@ test('a baseline is in force from its start, until its end, in its state', () =>
   ];
   for (const [more, fresh, live] of table) {
     assert.deepEqual(
-      [isInForce(baseline('b', more), NOW, false), isInForce(baseline('b', more), NOW, true)],
+      [isInForce(baseline('b', more), NOW), isInForce(baseline('b', more), NOW, 'b')],
       [fresh, live],
       JSON.stringify(more),
     );
   }
+});
+
+test('a retired baseline holds whoever was admitted under that very one, and nobody else', () => {
+  const retired = baseline('v1', { state: 'retired' });
+  const other = baseline('v2', { digests: { ...MEASUREMENT, system_prompt: prompt('2') } });
+  assert.equal(match(MEASUREMENT, [retired, other], 'v1').outcome, 'match');
+  // Admitted under v2, and now back at what v1 said: v1 is no longer to be had.
+  assert.equal(match(MEASUREMENT, [retired, other], 'v2').outcome, 'drift');
+  assert.equal(match(MEASUREMENT, [retired, other]).outcome, 'drift');
+  assert.equal(match(MEASUREMENT, [retired], 'v2').outcome, 'none_in_force');
 });

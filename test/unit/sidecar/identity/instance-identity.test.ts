@@ -85,6 +85,7 @@ test('a renewal whose answer was lost is asked for again with the same key: the 
     authorityAddress: path.address,
     handshakeTimeoutMs: HANDSHAKE_TIMEOUT_MS,
     dataAddress: () => '127.0.0.1:1',
+    inUse: () => false,
     rejoin: () => assert.fail('there is no need to join again'),
     onRotated: () => (rotations += 1),
     onToken: () => (tokens += 1),
