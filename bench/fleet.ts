@@ -64,6 +64,7 @@ report(
       row('start: CPU of the authority, ms', [start.authority.cpuMs]),
       row('start: memory of the authority, MB', [start.authority.peakRssMb]),
       row('start: memory per sidecar, MB', [start.mbPerSidecar]),
+      row('revocation: ms until it is in force at the authority', reach.inForce),
       row('revocation: ms to the new state', reach.applied),
       row('revocation: ms to the last new state of a round', reach.lastApplied),
       row('revocation: ms to the end of the session', reach.ended),
@@ -146,13 +147,17 @@ async function revocations() {
   const reach = {
     applied: [] as number[],
     lastApplied: [] as number[],
+    inForce: [] as number[],
     ended: [] as number[],
     lastEnded: [] as number[],
   };
   for (let round = 0; round < options.rounds; round += 1) {
     await fleet.reset();
+    const inForce = mesh.authority.event('policy_applied');
     const stateAt = nowMs();
     mesh.revoke();
+    await inForce;
+    reach.inForce.push(nowMs() - stateAt);
     const applied = (await fleet.all('applied')).map((at) => at - stateAt);
     reach.applied.push(...applied);
     reach.lastApplied.push(Math.max(...applied));

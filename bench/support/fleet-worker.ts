@@ -17,6 +17,7 @@ const CONNECT_WITHIN_MS = 60_000;
 const recorder = new FleetRecorder();
 const sidecars: Sidecar[] = [];
 const connections = new Set<Socket>();
+process.once('SIGTERM', () => process.exit());
 
 for await (const line of createInterface({ input: process.stdin })) {
   const question = JSON.parse(line) as FleetQuestion;

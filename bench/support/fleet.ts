@@ -18,7 +18,8 @@ export class Fleet {
   constructor(mesh: FleetMesh, { sidecars, processes }: { sidecars: number; processes: number }) {
     this.size = sidecars;
     const worker = fileURLToPath(new URL('fleet-worker.ts', import.meta.url));
-    const command: [string, ...string[]] = [process.execPath, '--import', import.meta.resolve('tsx'), worker];
+    const flags = process.env['BENCH_SIDECAR_NODE_FLAGS']?.split(' ') ?? [];
+    const command: [string, ...string[]] = [process.execPath, ...flags, '--import', import.meta.resolve('tsx'), worker];
     this.#workers = Array.from({ length: processes }, (_, index) => {
       const app = join(mesh.folder, `app-${index}.sock`);
       const members = mesh.members.filter((_member, position) => position % processes === index);
@@ -71,7 +72,7 @@ export class Fleet {
   }
 
   async stop(): Promise<void> {
-    await Promise.all(this.#workers.map(({ child }) => child.killNow()));
+    await Promise.all(this.#workers.map(({ child }) => child.stop()));
   }
 
   #ask<A extends object>(question: FleetQuestion): Promise<A[]> {
