@@ -33,7 +33,7 @@ export class Child {
 
   constructor(command: readonly [string, ...string[]], cwd: string) {
     const [program, ...args] = command;
-    this.#process = spawn(program, args, { cwd, stdio: ['ignore', 'pipe', 'pipe'], env: ownEnvironment() });
+    this.#process = spawn(program, args, { cwd, stdio: ['pipe', 'pipe', 'pipe'], env: ownEnvironment() });
     this.pid = this.#process.pid ?? 0;
     children.add(this);
     this.#exited = new Promise<void>((resolve) => {
@@ -43,6 +43,8 @@ export class Child {
       children.delete(this);
       this.#lost?.();
     });
+    // Whether it ended is told by its end, not by what it no longer reads.
+    this.#process.stdin?.on('error', () => undefined);
     for (const stream of [this.#process.stdout, this.#process.stderr]) {
       if (stream !== null) createInterface({ input: stream }).on('line', (line) => this.#read(line));
     }
@@ -68,8 +70,22 @@ export class Child {
     });
   }
 
+  /** Says something to a process of ours that reads JSON lines, and awaits its answer. */
+  ask(question: object, answer: string, withinMs?: number): Promise<LogRecord> {
+    const answered = this.event(answer, withinMs);
+    this.#process.stdin?.write(`${JSON.stringify(question)}\n`);
+    return answered;
+  }
+
   kill(signal: NodeJS.Signals): void {
     this.#process.kill(signal);
+  }
+
+  /** `kill -9`; resolves when it is gone. */
+  async killNow(): Promise<void> {
+    this.#lost = undefined;
+    this.kill('SIGKILL');
+    await this.#exited;
   }
 
   async stop(): Promise<void> {

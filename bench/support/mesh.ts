@@ -1,10 +1,11 @@
-import { execFile } from 'node:child_process';
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { stringify } from 'yaml';
-import { Child, temporaryFolder } from './children.ts';
+import { writeBaseline } from '../../src/cli/baseline/baseline-file.ts';
+import { loadMeasureConfig, measureOnce } from '../../src/cli/baseline/measure-once.ts';
+import { askAuthority } from '../../src/cli/operator/authority-client.ts';
+import { Child, temporaryFolder, type LogRecord } from './children.ts';
 
 const TRUST_DOMAIN = 'bench.example';
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
@@ -30,47 +31,74 @@ export interface AgentFiles {
 export class BenchMesh {
   readonly folder = temporaryFolder();
   #authority: Child | undefined;
+  #ready: LogRecord = {};
 
   /** Approves what the agents have, and starts the authority. `grants`: who may call whom. */
   async start(agents: readonly string[], grants: Readonly<Record<string, readonly string[]>>): Promise<void> {
     if (!existsSync(AIT)) throw new Error('dist/ait.mjs is missing: npm run build');
-    const policy = join(this.folder, 'policy');
-    mkdirSync(policy);
+    mkdirSync(join(this.folder, 'policy'));
     for (const name of agents) {
       const { folder, prompt } = this.agent(name);
       mkdirSync(folder);
       writeFileSync(prompt, PROMPT);
       writeFileSync(join(folder, 'tools.json'), JSON.stringify(TOOLS));
       writeFileSync(join(folder, 'measure.yaml'), stringify({ measure: measureSection(folder) }));
-      writeFileSync(
-        join(policy, `${name}.yaml`),
-        stringify({ kind: 'Agent', id: name, sponsor: SPONSOR, lifecycle: 'active' }),
-      );
-      await ait('baseline', 'build', '--agent', name, '--config', join(folder, 'measure.yaml'), '--approved-by', 'bench',
-        '--approved-at', '2026-01-31T12:00:00Z', '--output', join(policy, `${name}-baseline.yaml`)); // prettier-ignore
+      this.writePolicy(name, { kind: 'Agent', id: name, sponsor: SPONSOR, lifecycle: 'active' });
+      const { measurement } = await measureOnce(loadMeasureConfig(join(folder, 'measure.yaml')));
+      const baseline = writeBaseline({
+        agent: name,
+        approvedBy: 'bench',
+        approvedAt: '2026-01-31T12:00:00Z',
+        minimumAssurance: {},
+        digests: measurement,
+      });
+      this.writePolicy(`${name}-baseline`, baseline.text);
     }
     for (const [from, to] of Object.entries(grants)) {
-      writeFileSync(join(policy, `${from}-grant.yaml`), stringify({ kind: 'Grant', from, to: [...to] }));
+      this.writePolicy(`${from}-grant`, { kind: 'Grant', from, to: [...to] });
     }
-    const state = join(this.folder, 'authority');
-    this.#authority = new Child(
-      [process.execPath, AIT, 'authority', '--trust-domain', TRUST_DOMAIN, '--listen', '127.0.0.1:0', '--metrics-listen',
-        '127.0.0.1:0', '--state-dir', state, '--policy-dir', policy, '--log-level', 'info'], this.folder); // prettier-ignore
-    await this.#authority.event('authority_ready');
+    await this.startAuthority();
     for (const name of agents) {
-      const { credential } = this.agent(name);
-      await ait(
-        'agent',
-        'credential',
-        name,
-        '--uses',
-        '100000',
-        '--out',
-        credential,
-        '--admin',
-        join(state, 'admin.sock'),
+      const body = { agent: name, uses: 100_000 };
+      const answer = await askAuthority(
+        { admin: this.adminSocket },
+        { method: 'POST', path: '/join-credentials', body },
       );
+      writeFileSync(this.agent(name).credential, (answer as { credential: string }).credential, { mode: 0o600 });
     }
+  }
+
+  /** The authority's process, the newest if there were several. */
+  get authority(): Child {
+    if (this.#authority === undefined) throw new Error('the authority was not started');
+    return this.#authority;
+  }
+
+  get adminSocket(): string {
+    return join(this.folder, 'authority', 'admin.sock');
+  }
+
+  /** Where the authority serves `/metrics`, `host:port`. */
+  get authorityMetrics(): string {
+    return String(this.#ready['metrics_listen']);
+  }
+
+  /** Starts the authority, for the first time or once more: on the same port and with the same state. */
+  async startAuthority(): Promise<void> {
+    const listen = String(this.#ready['listen'] ?? '127.0.0.1:0');
+    const flags = process.env['BENCH_AUTHORITY_NODE_FLAGS']?.split(' ') ?? [];
+    this.#authority = new Child(
+      [process.execPath, ...flags, AIT, 'authority', '--trust-domain', TRUST_DOMAIN, '--listen', listen,
+        '--metrics-listen', '127.0.0.1:0', '--state-dir', join(this.folder, 'authority'), '--policy-dir',
+        join(this.folder, 'policy'), '--log-level', 'info'], this.folder); // prettier-ignore
+    this.#ready = await this.#authority.event('authority_ready');
+  }
+
+  /** Puts a document into the policy directory, whole at one moment: the directory never holds half of it. */
+  writePolicy(name: string, document: string | object): void {
+    const draft = join(this.folder, 'policy-draft');
+    writeFileSync(draft, typeof document === 'string' ? document : stringify(document));
+    renameSync(draft, join(this.folder, 'policy', `${name}.yaml`));
   }
 
   agent(name: string): AgentFiles {
@@ -123,8 +151,4 @@ function measureSection(folder: string): object {
     model: { provider: 'bench', id: 'bench-large', version: '2026-01' },
     tools: { manifest: join(folder, 'tools.json') },
   };
-}
-
-async function ait(...args: string[]): Promise<void> {
-  await promisify(execFile)(process.execPath, [AIT, ...args]);
 }

@@ -38,6 +38,10 @@ export function createAuthorityMetrics(registry: MetricsRegistry) {
       help: 'Calls refused because the caller did not prove to be a live, unrevoked instance.',
     }),
     connections: registry.gauge({ name: 'authority_connections', help: 'Open TLS connections.' }),
+    connectionsOpened: registry.counter({
+      name: 'authority_connections_opened_total',
+      help: 'Connections that reached the gRPC port, refused ones included; a jump is a fleet that comes back.',
+    }),
     connectionsRefused: registry.counter({
       name: 'authority_connections_refused_total',
       help: 'Connections that were ended before any call.',

@@ -143,8 +143,8 @@ async function assemble(options: AuthorityOptions, store: StateStore): Promise<A
     publisher.changed();
   };
   policyDirectory.onChange(policyChanged);
-  instances.onChange(() => publisher.changed());
-  presence.onChange(() => publisher.changed());
+  instances.onChange(() => publisher.changedInPassing());
+  presence.onChange(() => publisher.changedInPassing());
 
   const callers = new Callers({ authority, instances, clock, metrics, policy });
   const issuer = new AitIssuer({

@@ -125,6 +125,7 @@ export class GrpcListener implements Component {
 
   #onConnection(socket: Socket, maxConnections: number): void {
     const { metrics, logger } = this.#options;
+    metrics.connectionsOpened.add();
     if (this.#open.size >= maxConnections) {
       metrics.connectionsRefused.add({ reason: 'cap' });
       logger.warn('connection_refused', { peer: peerOf(socket), reason: `more than ${maxConnections} connections` });

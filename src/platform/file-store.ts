@@ -14,16 +14,24 @@ const STATE_FILE = 'state.json';
 const MARKER_FILE = 'state.created';
 const FORMAT = 'ait-state-1';
 
+interface WaitingCommit {
+  readonly changes: readonly Change[];
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
 /**
- * State in one file of one directory (0600 in 0700), rewritten whole and atomically by each commit: what is small is
- * best kept simple, and after a kill at any moment the file is the state before a commit or after it. The first line
- * has the checksum of the rest, so that damage is told from data.
+ * State in one file of one directory (0600 in 0700), rewritten whole and atomically: what is small is best kept simple,
+ * and after a kill at any moment the file is the state before a commit or after it. Commits that come while the file is
+ * being written share the next writing; each still happens as a whole or not at all, in the order in which they came.
+ * The first line has the checksum of the rest, so that damage is told from data.
  */
 export class FileStore implements StateStore {
   readonly #path: string;
   readonly #lock: DirectoryLock;
   #table: RecordTable;
-  #queue: Promise<void> = Promise.resolve();
+  #waiting: WaitingCommit[] = [];
+  #writing: Promise<void> | undefined;
   #closed = false;
 
   private constructor(path: string, lock: DirectoryLock, table: RecordTable) {
@@ -71,21 +79,49 @@ export class FileStore implements StateStore {
 
   async commit(changes: readonly Change[]): Promise<void> {
     this.#assertOpen();
-    const work = this.#queue.then(() => this.#write(changes));
-    this.#queue = work.catch(() => undefined);
-    await work;
+    await new Promise<void>((resolve, reject) => {
+      this.#waiting.push({ changes, resolve, reject });
+      // A moment later, so that what is committed in one turn of the loop is written together.
+      this.#writing ??= Promise.resolve().then(() => this.#writeWaiting());
+    });
   }
 
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    await this.#queue;
+    await this.#writing;
     this.#lock.release();
   }
 
-  async #write(changes: readonly Change[]): Promise<void> {
-    const next = this.#table.apply(changes);
-    if (changes.length === 0) return;
+  async #writeWaiting(): Promise<void> {
+    while (this.#waiting.length > 0) {
+      const commits = this.#waiting.splice(0);
+      const refused = new Map<WaitingCommit, unknown>();
+      let next = this.#table;
+      for (const commit of commits) {
+        try {
+          if (commit.changes.length > 0) next = next.apply(commit.changes);
+        } catch (error) {
+          refused.set(commit, error);
+        }
+      }
+      try {
+        if (next !== this.#table) await this.#write(next);
+      } catch (error) {
+        // Also who was refused: it was judged by changes that have not happened.
+        for (const { reject } of commits) reject(error);
+        continue;
+      }
+      for (const commit of commits) {
+        if (refused.has(commit)) commit.reject(refused.get(commit));
+        else commit.resolve();
+      }
+    }
+    // In one step with having seen that nobody waits: who comes next begins anew.
+    this.#writing = undefined;
+  }
+
+  async #write(next: RecordTable): Promise<void> {
     if (!this.#lock.held())
       throw new MeshError('STATE_LOCKED', `${this.#path}: the lock was lost; nothing was written`);
     await writeFileAtomic(this.#path, encode(next));
@@ -97,13 +133,27 @@ export class FileStore implements StateStore {
   }
 }
 
-function encode(table: RecordTable): string {
+/** By the value: what is stored never changes, so its text does not either. */
+const texts = new WeakMap<object, string>();
+
+function textOf(value: JsonValue): string {
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
+  const known = texts.get(value);
+  if (known !== undefined) return known;
+  const text = JSON.stringify(value);
+  texts.set(value, text);
+  return text;
+}
+
+/** One line a record. */
+function encode(table: RecordTable): Buffer {
   // Records as pairs: a key such as `__proto__` is only a string then.
-  const collections = table
-    .collectionNames()
-    .map((name) => [name, table.list(name).map(({ key, value }) => [key, value])]);
-  const body = `${JSON.stringify(collections, null, 1)}\n`;
-  return `${JSON.stringify({ format: FORMAT, sha256: sha256(body) })}\n${body}`;
+  const collections = table.collectionNames().map((name) => {
+    const records = table.list(name).map(({ key, value }) => `[${JSON.stringify(key)},${textOf(value)}]`);
+    return `[${JSON.stringify(name)},[\n${records.join(',\n')}\n]]`;
+  });
+  const body = Buffer.from(`[${collections.join(',\n')}]\n`);
+  return Buffer.concat([Buffer.from(`${JSON.stringify({ format: FORMAT, sha256: sha256(body) })}\n`), body]);
 }
 
 function decode(path: string, text: string): RecordTable {
@@ -139,6 +189,6 @@ async function removeLeftovers(directory: string): Promise<void> {
   }
 }
 
-function sha256(text: string): string {
-  return createHash('sha256').update(text).digest('hex');
+function sha256(data: string | Uint8Array): string {
+  return createHash('sha256').update(data).digest('hex');
 }

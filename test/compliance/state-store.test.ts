@@ -94,6 +94,38 @@ for (const [name, open] of Object.entries(implementations)) {
       assert.equal(results.filter(({ status }) => status === 'fulfilled').length, 1);
     });
 
+    test('makes every one of many commits side by side, each after the one its maker made before', async () => {
+      const makers = Array.from({ length: 20 }, async (_, maker) => {
+        for (let step = 0; step < 10; step += 1) {
+          const condition = step === 0 ? ({ absent: true } as const) : { equals: step - 1 };
+          await store.commit([{ ...put(`maker-${maker}`, step), condition }]);
+          assert.equal(await store.get('agents', `maker-${maker}`), step, 'what resolved can be read');
+        }
+      });
+      await Promise.all(makers);
+      assert.deepEqual(
+        (await store.list('agents')).map(({ value }) => value),
+        makers.map(() => 9),
+      );
+    });
+
+    test('refuses of commits side by side the one whose condition does not hold, and no other', async () => {
+      const results = await Promise.allSettled([
+        store.commit([put('a', 1)]),
+        store.commit([put('b', 1), { ...put('a', 2), condition: { absent: true } }]),
+        store.commit([{ ...put('c', 1), condition: { absent: true } }]),
+        store.commit([]),
+      ]);
+      assert.deepEqual(
+        results.map(({ status }) => status),
+        ['fulfilled', 'rejected', 'fulfilled', 'fulfilled'],
+      );
+      assert.deepEqual(
+        (await store.list('agents')).map(({ key }) => key),
+        ['a', 'c'],
+      );
+    });
+
     test('refuses what is not JSON, and names and keys outside the rules, changing nothing', async () => {
       const values = [undefined, NaN, Infinity, 1n, new Date(0), () => 1, new Map(), [undefined]];
       for (const value of values) {

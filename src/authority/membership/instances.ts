@@ -5,7 +5,7 @@ import { sha256Base64Url } from '../../crypto/keys.ts';
 import type { Clock } from '../../platform/clock.ts';
 import type { Logger } from '../../platform/logger.ts';
 import type { RandomSource } from '../../platform/random.ts';
-import type { Change, StateStore } from '../../platform/store.ts';
+import type { StateStore } from '../../platform/store.ts';
 import type { AuthorityMetrics } from '../authority-metrics.ts';
 import type { CertificateAuthority } from '../keys/certificate-authority.ts';
 import { refusal, type Outcome } from '../refusal.ts';
@@ -50,8 +50,8 @@ export class Instances {
   readonly #byId = new Map<string, Instance>();
   readonly #idByThumbprint = new Map<string, string>();
   readonly #listeners = new Set<() => void>();
-  /** One change at a time: two renewals from one certificate must meet. */
-  #queue: Promise<unknown> = Promise.resolve();
+  /** By instance: one change at a time, since two renewals from one certificate must meet. */
+  readonly #turns = new Map<string, Promise<unknown>>();
 
   constructor(options: InstancesOptions) {
     this.#options = options;
@@ -68,8 +68,7 @@ export class Instances {
 
   /** Instances that hold a certificate which is still valid. */
   live(): readonly Instance[] {
-    const now = this.#options.clock.now();
-    return [...this.#byId.values()].filter(({ certificates }) => certificates.some(({ notAfter }) => now <= notAfter));
+    return [...this.#byId.values()].filter((instance) => this.#isLive(instance));
   }
 
   get(id: string): Instance | undefined {
@@ -87,11 +86,12 @@ export class Instances {
 
   /** Makes a new instance with its first certificate. */
   join(request: { readonly agent: SpiffeId; readonly publicKey: KeyObject; readonly credentialId: string }) {
-    return this.#inTurn(async () => {
-      const { clock, random } = this.#options;
+    const { clock, random } = this.#options;
+    const id = random.bytes(16).toString('hex');
+    return this.#inTurn(id, async () => {
       const issued = this.#issue(request.agent, request.publicKey);
       const instance: Instance = {
-        id: random.bytes(16).toString('hex'),
+        id,
         agent: request.agent,
         joinedAt: clock.now(),
         credentialId: request.credentialId,
@@ -113,7 +113,7 @@ export class Instances {
     readonly thumbprint: string;
     readonly publicKey: KeyObject;
   }): Promise<Outcome<{ readonly der: Buffer }>> {
-    return this.#inTurn(async (): Promise<Outcome<{ readonly der: Buffer }>> => {
+    return this.#inTurn(request.id, async (): Promise<Outcome<{ readonly der: Buffer }>> => {
       const { logger, metrics } = this.#options;
       const instance = this.#byId.get(request.id);
       if (instance === undefined) return refusal('UNAUTHENTICATED', 'INSTANCE_UNKNOWN', 'the instance is not known');
@@ -139,24 +139,17 @@ export class Instances {
 
   /** Notes where an instance accepts connections. */
   setAddress(id: string, address: string): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#inTurn(id, async () => {
       const instance = this.#byId.get(id);
       if (instance !== undefined && instance.address !== address) await this.#save({ ...instance, address });
     });
   }
 
   /** Forgets instances whose last certificate has ended; they have to join again. */
-  prune(): Promise<void> {
-    return this.#inTurn(async () => {
-      const live = new Set(this.live().map(({ id }) => id));
-      const gone = [...this.#byId.values()].filter(({ id }) => !live.has(id));
-      if (gone.length === 0) return;
-      await this.#options.store.commit(
-        gone.map(({ id }): Change => ({ kind: 'delete', collection: COLLECTION, key: id })),
-      );
-      for (const instance of gone) this.#forget(instance);
-      this.#changed();
-    });
+  async prune(): Promise<void> {
+    const live = new Set(this.live().map(({ id }) => id));
+    const gone = [...this.#byId.keys()].filter((id) => !live.has(id));
+    await Promise.all(gone.map((id) => this.#inTurn(id, () => this.#drop(id))));
   }
 
   #issue(agent: SpiffeId, publicKey: KeyObject): HeldCertificate {
@@ -173,6 +166,20 @@ export class Instances {
     ]);
     this.#remember({ ...instance, certificates });
     this.#changed();
+  }
+
+  async #drop(id: string): Promise<void> {
+    const instance = this.#byId.get(id);
+    // It may have been renewed while this waited for its turn.
+    if (instance === undefined || this.#isLive(instance)) return;
+    await this.#options.store.commit([{ kind: 'delete', collection: COLLECTION, key: id }]);
+    this.#forget(instance);
+    this.#changed();
+  }
+
+  #isLive({ certificates }: Instance): boolean {
+    const now = this.#options.clock.now();
+    return certificates.some(({ notAfter }) => now <= notAfter);
   }
 
   #remember(instance: Instance): void {
@@ -196,9 +203,14 @@ export class Instances {
     this.#options.metrics.instances.set(this.live().length);
   }
 
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.#queue.then(work);
-    this.#queue = result.catch(() => undefined);
+  #inTurn<T>(id: string, work: () => Promise<T>): Promise<T> {
+    const result = (this.#turns.get(id) ?? Promise.resolve()).then(work);
+    const turn = result
+      .catch(() => undefined)
+      .then(() => {
+        if (this.#turns.get(id) === turn) this.#turns.delete(id);
+      });
+    this.#turns.set(id, turn);
     return result;
   }
 }

@@ -11,7 +11,8 @@ import type { Logger } from '../../platform/logger.ts';
 import type { Change, StateStore } from '../../platform/store.ts';
 import type { AuthorityMetrics } from '../authority-metrics.ts';
 import { listPolicyFiles, sameListing, type PolicyListing } from './policy-files.ts';
-import { readPolicyFile, type PolicyFile, type PolicyRecord } from './policy-objects.ts';
+import type { PolicyFile, PolicyRecord } from './policy-objects.ts';
+import { PolicyReader } from './policy-reader.ts';
 import { mergePolicy } from './policy-registry.ts';
 import type { PolicyProblem } from './policy-yaml.ts';
 
@@ -40,6 +41,7 @@ export class PolicyDirectory implements Component {
   readonly name = 'policy directory';
   readonly #options: PolicyDirectoryOptions;
   readonly #listeners = new Set<() => void>();
+  readonly #reader: PolicyReader;
   #records: ReadonlyMap<string, PolicyRecord> = new Map();
   #problems: readonly PolicyProblem[] = [];
   #reported = new Set<string>();
@@ -52,6 +54,7 @@ export class PolicyDirectory implements Component {
 
   constructor(options: PolicyDirectoryOptions) {
     this.#options = options;
+    this.#reader = new PolicyReader(options.trustDomain);
   }
 
   async start(): Promise<void> {
@@ -120,8 +123,7 @@ export class PolicyDirectory implements Component {
   async #readOnce(): Promise<void> {
     const listing = await this.#settled();
     this.#watch(listing.directories);
-    const { trustDomain } = this.#options;
-    const read = [...listing.texts].map(([file, text]) => readPolicyFile(file, text, trustDomain));
+    const read = this.#reader.read(listing.texts);
     const broken = listing.problems.map((problem): PolicyFile => {
       return { file: problem.file, records: [], problems: [problem], empty: false };
     });
@@ -190,8 +192,10 @@ function differences(
 ): readonly Change[] {
   const changes: Change[] = [];
   for (const [key, record] of next) {
-    const value = recordToJson(record);
     const old = before.get(key);
+    // Of a file that did not change: there is nothing to compare.
+    if (old === record) continue;
+    const value = recordToJson(record);
     if (old === undefined || !isDeepStrictEqual(recordToJson(old), value)) {
       changes.push({ kind: 'put', collection: COLLECTION, key, value });
     }

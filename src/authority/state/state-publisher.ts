@@ -40,6 +40,8 @@ export interface Subscriber {
 const COLLECTION = 'state_heads';
 /** After a failure to store or sign, in ms. */
 const RETRY_MS = 1_000;
+/** How long a change that is no decision may wait for others, in ms: a fleet that starts joins one by one. */
+const GATHER_MS = 50;
 
 /**
  * Turns the authority's state into signed heads, one line of revisions per recipient. A head is stored before it is
@@ -51,9 +53,11 @@ export class StatePublisher implements Component {
   readonly #subscribers = new Map<SpiffeId, Set<Subscriber>>();
   readonly #current = new Map<SpiffeId, Publication>();
   #running: Promise<void> | undefined;
-  #dirty = false;
+  /** Whose state may be another than the one that was published. */
+  #dirty: Set<SpiffeId> | 'everybody' = new Set();
   #stopped = false;
   #cancelTimer: (() => void) | undefined;
+  #cancelGathering: (() => void) | undefined;
 
   constructor(options: StatePublisherOptions) {
     this.#options = options;
@@ -67,6 +71,7 @@ export class StatePublisher implements Component {
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#cancelTimer?.();
+    this.#cancelGathering?.();
     await this.#running;
   }
 
@@ -78,8 +83,9 @@ export class StatePublisher implements Component {
     this.#options.metrics.watchers.add(1);
     const current = this.#current.get(agent);
     if (current !== undefined) subscriber.publish(current);
-    // Also where there is a current one: it may be about to be replaced.
-    this.changed();
+    // Also where there is a current one: it may be about to be replaced. What others have does not change by it.
+    if (this.#dirty !== 'everybody') this.#dirty.add(agent);
+    this.#publishSoon();
     return () => {
       if (!set.delete(subscriber)) return;
       this.#options.metrics.watchers.add(-1);
@@ -91,11 +97,25 @@ export class StatePublisher implements Component {
 
   /** Something in the state may be different. Several calls in a row cost one pass. */
   changed(): void {
-    this.#dirty = true;
+    this.#dirty = 'everybody';
+    this.#publishSoon();
+  }
+
+  /** As {@link changed}, for what may wait a moment: who is there and where, but not what somebody decided. */
+  changedInPassing(): void {
+    if (this.#stopped) return;
+    this.#cancelGathering ??= after({ delayMs: GATHER_MS, keepAlive: false, run: () => this.changed() });
+  }
+
+  get #isDirty(): boolean {
+    return this.#dirty === 'everybody' || this.#dirty.size > 0;
+  }
+
+  #publishSoon(): void {
     if (this.#stopped || this.#running !== undefined) return;
     this.#running = this.#run().finally(() => {
       this.#running = undefined;
-      if (this.#dirty) this.changed();
+      if (this.#isDirty) this.#publishSoon();
     });
   }
 
@@ -104,10 +124,15 @@ export class StatePublisher implements Component {
     await new Promise((resolve) => {
       setImmediate(resolve);
     });
-    while (this.#dirty && !this.#stopped) {
-      this.#dirty = false;
+    while (this.#isDirty && !this.#stopped) {
+      const due = this.#dirty;
+      this.#dirty = new Set();
+      if (due === 'everybody') {
+        this.#cancelGathering?.();
+        this.#cancelGathering = undefined;
+      }
       try {
-        await this.#publish();
+        await this.#publish(due === 'everybody' ? [...this.#subscribers.keys()] : [...due]);
       } catch (error) {
         this.#options.logger.error('state_not_published', { error });
         after({ delayMs: RETRY_MS, keepAlive: false, run: () => this.changed() });
@@ -116,23 +141,31 @@ export class StatePublisher implements Component {
     }
   }
 
-  async #publish(): Promise<void> {
+  async #publish(agents: readonly SpiffeId[]): Promise<void> {
     const { store, signer, metrics, source } = this.#options;
+    const lasts = new Map<SpiffeId, StateHead | undefined>();
+    for (const agent of agents) {
+      if (this.#subscribers.has(agent)) lasts.set(agent, this.#current.get(agent)?.head ?? (await this.#stored(agent)));
+    }
+    // From here to the commit nothing waits: all heads are of one moment.
     const state = source();
     const next: { agent: SpiffeId; head: StateHead; refresh: boolean }[] = [];
-    for (const agent of this.#subscribers.keys()) {
-      const last = this.#current.get(agent)?.head ?? (await this.#stored(agent));
+    for (const [agent, last] of lasts) {
       const objects = viewFor(agent, state).map((object) => signer.digestOf(object));
       const head = this.#nextHead(agent, [...new Set(objects)].toSorted(), last);
       if (head === undefined && this.#current.has(agent)) continue;
       const chosen = head ?? last;
       if (chosen !== undefined) next.push({ agent, head: chosen, refresh: last?.content === chosen.content });
     }
-    await store.commit(
-      next.map(({ agent, head }): Change => {
-        return { kind: 'put', collection: COLLECTION, key: agent, value: stateHeadToJson(head) };
-      }),
-    );
+    // What is stored already is only sent: after a restart that is everybody's state.
+    const stored = next.filter(({ agent, head }) => head !== lasts.get(agent));
+    if (stored.length > 0) {
+      await store.commit(
+        stored.map(({ agent, head }): Change => {
+          return { kind: 'put', collection: COLLECTION, key: agent, value: stateHeadToJson(head) };
+        }),
+      );
+    }
     for (const { agent, head, refresh } of next) {
       const subscribers = this.#subscribers.get(agent);
       if (subscribers === undefined) continue;
@@ -147,7 +180,7 @@ export class StatePublisher implements Component {
   /** `undefined` where the last head still says it all. */
   #nextHead(agent: SpiffeId, objects: readonly string[], last: StateHead | undefined): StateHead | undefined {
     const { trustDomain, clock, outageToleranceMs, epoch } = this.#options;
-    const content = contentDigest(objects);
+    const content = last !== undefined && sameList(objects, last.objects) ? last.content : contentDigest(objects);
     // Never before the last one, also when the clock was set back: a sidecar refuses an older signature.
     const issuedAt = Math.max(clock.now(), last?.issuedAt ?? 0);
     const notAfter = issuedAt + outageToleranceMs;
@@ -178,4 +211,8 @@ export class StatePublisher implements Component {
       },
     });
   }
+}
+
+function sameList(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((item, index) => item === b[index]);
 }

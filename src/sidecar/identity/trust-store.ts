@@ -20,6 +20,8 @@ interface Trusted {
 export class TrustStore {
   #byDomain: ReadonlyMap<TrustDomain, Trusted> = new Map();
   #roots: TrustedRoots = new Map();
+  /** What is in force was read from these; the same list again is no news. */
+  #from: readonly TrustBundle[] = [];
   #onChange: (() => void) | undefined;
   readonly verifier: AitVerifier = createAitVerifier({
     keyFor: (issuer, keyId) =>
@@ -28,10 +30,12 @@ export class TrustStore {
 
   /** @returns whether anything changed; every verified token is forgotten then. */
   replace(bundles: readonly TrustBundle[]): boolean {
+    if (bundles === this.#from) return false;
     const next = new Map(bundles.map((bundle) => [bundle.trustDomain, this.#read(bundle)]));
     const same =
       next.size === this.#byDomain.size &&
       [...next].every(([domain, trusted]) => this.#byDomain.get(domain)?.digest === trusted.digest);
+    this.#from = bundles;
     if (same) return false;
     this.#byDomain = next;
     this.#roots = new Map([...next].map(([domain, { roots }]) => [domain, roots]));

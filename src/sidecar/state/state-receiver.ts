@@ -51,6 +51,7 @@ export class StateReceiver {
   #head: StateHead | undefined;
   #held: ReadonlyMap<string, HeldObject> = new Map();
   #state: MeshState | undefined;
+  #bundles: ReadBundles | undefined;
   #unwritten: string | undefined;
   #writing = false;
 
@@ -132,12 +133,13 @@ export class StateReceiver {
         head,
         [...held.values()].map(({ object }) => object),
       );
-      const bundles = readBundles(state);
+      const bundles = readBundles(held, this.#bundles);
       // Nothing above has changed anything; from here on nothing can fail.
       this.#head = head;
       this.#held = held;
       this.#state = state;
-      trust.replace(bundles);
+      this.#bundles = bundles;
+      trust.replace(bundles.bundles);
       if (!decision.refresh)
         logger.info('state_applied', { revision: head.revision, epoch: head.epoch, objects: held.size });
       onState({ refresh: decision.refresh });
@@ -170,11 +172,25 @@ export class StateReceiver {
   }
 }
 
-/** @throws MeshError when a bundle is malformed, or there is none: a state that trusts nobody is a broken one. */
-function readBundles(state: MeshState): TrustBundle[] {
-  const bundles = state.bundles.map(({ trustDomain, document }) =>
-    parseTrustBundle(canonicalizeJson(document), trustDomain),
-  );
-  if (bundles.length === 0) throw new Error('the state has no trust bundle');
-  return bundles;
+interface ReadBundles {
+  /** Digests of the objects they were read from. */
+  readonly from: string;
+  readonly bundles: readonly TrustBundle[];
+}
+
+/**
+ * Reading a bundle checks certificates, and costs more than everything else in a new state: what is the same as before
+ * is not read again.
+ *
+ * @throws MeshError when a bundle is malformed, or there is none: a state that trusts nobody is a broken one.
+ */
+function readBundles(held: ReadonlyMap<string, HeldObject>, known: ReadBundles | undefined): ReadBundles {
+  const found = [...held].flatMap(([digest, { object }]) => {
+    return object.kind === 'bundle' ? [{ digest, ...object.value }] : [];
+  });
+  if (found.length === 0) throw new Error('the state has no trust bundle');
+  const from = found.map(({ digest }) => digest).join(' ');
+  if (known?.from === from) return known;
+  const bundles = found.map(({ trustDomain, document }) => parseTrustBundle(canonicalizeJson(document), trustDomain));
+  return { from, bundles };
 }

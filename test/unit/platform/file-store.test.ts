@@ -157,3 +157,39 @@ test('killed at any moment while committing, it opens with every commit that was
   }
   assert.deepEqual(fs.readdirSync(directory).sort(), ['state.created', 'state.json']);
 });
+
+test('commits that come together are written together: a thousand joins do not cost a thousand rewritings', async () => {
+  await withStore(async (store) => {
+    const inodes = new Set<number>();
+    const commits = Array.from({ length: 200 }, async (_, n) => {
+      await store.commit([{ kind: 'put', collection: 'agents', key: `a${n}`, value: n }]);
+      // Each writing makes another file.
+      inodes.add(fs.statSync(file).ino);
+    });
+    await Promise.all(commits);
+    assert.ok(inodes.size <= 2, `${inodes.size} writings`);
+  });
+  assert.equal((await withStore((store) => store.list('agents'))).length, 200);
+});
+
+test('a writing that fails fails every commit in it, and the next one starts from what is on disk', async () => {
+  const store = await FileStore.open(directory);
+  await putOne(store);
+  fs.chmodSync(directory, 0o500);
+  const aside = `${directory}-aside`;
+  fs.renameSync(directory, aside);
+  const results = await Promise.allSettled([
+    store.commit([{ kind: 'put', collection: 'agents', key: 'b', value: 1 }]),
+    store.commit([{ kind: 'put', collection: 'agents', key: 'b', value: 2, condition: { absent: true } }]),
+  ]);
+  assert.deepEqual(
+    results.map(({ status }) => status),
+    ['rejected', 'rejected'],
+  );
+  assert.ok(!isMeshError((results[1] as PromiseRejectedResult).reason, 'STATE_CONFLICT'), 'b was never there');
+  fs.renameSync(aside, directory);
+  fs.chmodSync(directory, 0o700);
+  await store.commit([{ kind: 'put', collection: 'agents', key: 'b', value: 3, condition: { absent: true } }]);
+  await store.close();
+  assert.equal(await withStore((again) => again.get('agents', 'b')), 3);
+});

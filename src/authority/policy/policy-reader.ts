@@ -1,0 +1,28 @@
+import type { TrustDomain } from '../../domain/agent-id.ts';
+import { readPolicyFile, type PolicyFile } from './policy-objects.ts';
+
+/**
+ * Reads policy files, each only when its text is another than the last time: a revocation must not wait until a
+ * thousand files that nobody touched have been parsed again. What did not change is the very same object as before.
+ */
+export class PolicyReader {
+  readonly #trustDomain: TrustDomain;
+  #known: ReadonlyMap<string, { readonly text: string; readonly read: PolicyFile }> = new Map();
+
+  constructor(trustDomain: TrustDomain) {
+    this.#trustDomain = trustDomain;
+  }
+
+  /** @param texts all files there are, by name; what is known of others is forgotten. */
+  read(texts: ReadonlyMap<string, string>): readonly PolicyFile[] {
+    const known = new Map(
+      [...texts].map(([file, text]) => {
+        const before = this.#known.get(file);
+        const same = before?.text === text ? before : undefined;
+        return [file, same ?? { text, read: readPolicyFile(file, text, this.#trustDomain) }];
+      }),
+    );
+    this.#known = known;
+    return [...known.values()].map(({ read }) => read);
+  }
+}
