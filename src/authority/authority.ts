@@ -145,6 +145,9 @@ async function assemble(options: AuthorityOptions, store: StateStore): Promise<A
   policyDirectory.onChange(policyChanged);
   instances.onChange(() => publisher.changedInPassing());
   presence.onChange(() => publisher.changedInPassing());
+  wanted.onChange((concerned) => {
+    if (concerned.some((agent) => index.agents.get(agent)?.observeUntil !== undefined)) publisher.changedInPassing();
+  });
 
   const callers = new Callers({ authority, instances, clock, metrics, policy });
   const issuer = new AitIssuer({

@@ -11,15 +11,22 @@ export class WantedPeers {
   #of: ReadonlyMap<SpiffeId, ReadonlySet<SpiffeId>> = new Map();
   #by: ReadonlyMap<SpiffeId, ReadonlySet<SpiffeId>> = new Map();
   #isStale = false;
+  #onChange: ((concerned: readonly SpiffeId[]) => void) | undefined;
 
   /** Notes what one Watch wants. @returns a function that forgets it. */
   add(agent: SpiffeId, peers: readonly SpiffeId[]): () => void {
     const watch = Symbol(agent);
-    if (peers.length > 0) this.#watches.set(watch, { agent, peers });
-    this.#isStale = true;
+    if (peers.length === 0) return () => undefined;
+    this.#watches.set(watch, { agent, peers });
+    this.#changed([agent, ...peers]);
     return () => {
-      if (this.#watches.delete(watch)) this.#isStale = true;
+      if (this.#watches.delete(watch)) this.#changed([agent, ...peers]);
     };
+  }
+
+  /** Calls back with the agents on both sides of a wish that came or went; one listener. */
+  onChange(listener: (concerned: readonly SpiffeId[]) => void): void {
+    this.#onChange = listener;
   }
 
   /** Whom instances of this agent want to call. */
@@ -32,6 +39,11 @@ export class WantedPeers {
   by(agent: SpiffeId): ReadonlySet<SpiffeId> {
     this.#index();
     return this.#by.get(agent) ?? NOBODY;
+  }
+
+  #changed(concerned: readonly SpiffeId[]): void {
+    this.#isStale = true;
+    this.#onChange?.(concerned);
   }
 
   #index(): void {
