@@ -3,6 +3,7 @@ import { environment } from '../../platform/environment.ts';
 import type { CommandOutput } from '../command-output.ts';
 import { untilSignal } from '../until-signal.ts';
 import { attackSteps } from './attack-steps.ts';
+import { rollOutSteps } from './roll-out-steps.ts';
 import { Stage } from './stage.ts';
 import { runStep, type Step, type StepResult } from './step.ts';
 import { storySteps } from './story-steps.ts';
@@ -18,7 +19,7 @@ export async function demo({ json = false, keep = false }: DemoOptions, output: 
   const results: StepResult[] = [];
   const tell = (line: string): void => (json ? undefined : output.print(line));
   tell(pc.bold('A mesh of two agents, their sidecars and an authority: real processes, sockets and certificates.\n'));
-  const steps = [opening, ...storySteps(), ...attackSteps()];
+  const steps = [opening, ...storySteps(), ...rollOutSteps(), ...attackSteps()];
   let interrupted = false;
   const play = async (): Promise<void> => {
     for (const step of steps) {
