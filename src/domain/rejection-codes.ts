@@ -419,6 +419,14 @@ export const REJECTIONS = {
     'A data connection named no live session of this sidecar.',
     'Harmless right after a session ended; otherwise somebody tries to get in without an exchange.',
   ),
+  TOO_MANY_CONNECTIONS: row(
+    'data',
+    'UNAVAILABLE',
+    'UNAVAILABLE',
+    503,
+    'The session has as many data connections as one peer may have.',
+    'See why the caller keeps so many connections open; the cap is `limits.connections_per_session`.',
+  ),
   DATA_SESSION_FOREIGN: row(
     'data',
     'IDENTITY',

@@ -169,6 +169,10 @@ export const sidecarConfigSchema = v.strictObject({
       unauthenticated: count(1024, 'Inbound connections that have proven nothing yet, in all.'),
       unauthenticated_per_address: count(256, 'The same, from one address.'),
       unauthenticated_per_svid: count(32, 'The same, under one certificate.'),
+      connections_per_session: count(
+        2048,
+        'Inbound data connections of one session: one peer cannot take all the places there are.',
+      ),
     }),
     {},
   ),

@@ -23,6 +23,8 @@ export interface DataAcceptorDeps {
   readonly appConnectTimeoutMs: number;
   /** How long a connection may wait, unread, for a session that is still proving itself. */
   readonly parkMs: number;
+  /** Data connections that one session may have. */
+  readonly maxPerSession: number;
   /** How many may wait so. */
   readonly maxParked: number;
 }
@@ -79,9 +81,10 @@ export class DataAcceptor {
     if (session.state === 'proving' && !(await this.#park(session))) {
       return rejection('DATA_SESSION_UNKNOWN', `session ${open.sessionId} was not accepted in time`);
     }
-    return session.state === 'live'
-      ? session
-      : rejection('DATA_SESSION_UNKNOWN', `session ${open.sessionId} has ended`);
+    if (session.state !== 'live') return rejection('DATA_SESSION_UNKNOWN', `session ${open.sessionId} has ended`);
+    const { maxPerSession } = this.#deps;
+    if (session.connections.size < maxPerSession) return session;
+    return rejection('TOO_MANY_CONNECTIONS', `session ${open.sessionId} has ${maxPerSession} connections already`);
   }
 
   /** Waits, without reading, for the verdict. */
