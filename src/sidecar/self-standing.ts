@@ -1,10 +1,13 @@
 import { admit, reconsider, type AdmissionPorts, type Candidate, type PeerPermit } from '../domain/admission.ts';
+import { trustDomainOf } from '../domain/agent-id.ts';
 import { rejection, type Rejection } from '../domain/rejection.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { RandomSource } from '../platform/random.ts';
 import { NONCE_BYTES, ProofChecker, ProofMaker, type ConnectionBinding } from './exchange/connection-binding.ts';
 import type { Generation } from './identity/generation.ts';
+import type { TrustStore } from './identity/trust-store.ts';
 import type { MeasurementResult } from './measure/measurer.ts';
+import { issuerOf } from '../crypto/chain.ts';
 import { readSvid } from '../crypto/svid.ts';
 import { readX509 } from '../crypto/certificate-fields.ts';
 
@@ -12,6 +15,7 @@ export interface SelfStandingDeps {
   readonly clock: Clock;
   readonly random: RandomSource;
   readonly ports: AdmissionPorts;
+  readonly trust: TrustStore;
   readonly generation: () => Generation;
   readonly measurement: () => MeasurementResult;
   /** What we think of ourselves has changed; `undefined`: in order. */
@@ -105,10 +109,13 @@ export class SelfStanding {
   }
 
   #candidate(generation: Generation): Candidate {
+    const { spiffeId, thumbprint, notAfter, membership } = generation;
+    const leaf = membership.certificateDer;
+    const roots = this.#deps.trust.roots.get(trustDomainOf(spiffeId)) ?? [];
     return {
       relation: 'self',
       expected: this.#deps.ports.self,
-      certificate: generation,
+      certificate: { spiffeId, thumbprint, notAfter, issuer: issuerOf({ leaf, roots }) ?? '' },
       instance: generation.instanceId,
       token: { compact: generation.compactToken },
       proof: this.#proof(generation),

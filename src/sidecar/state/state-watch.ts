@@ -50,8 +50,8 @@ export class StateWatch {
     const opened = channel();
     const call = opened.client(StateClient).Watch({ epoch: head?.epoch ?? 0, revision: head?.revision ?? 0 });
     this.#call = call;
-    call.on('data', ({ head: jws, objects }: WatchResponse__Output) => {
-      if (receiver.receive({ head: jws, objects })) this.#backoff.reset();
+    call.on('data', ({ head: jws, objects, trustBundle }: WatchResponse__Output) => {
+      if (receiver.receive({ head: jws, objects, trustBundle })) this.#backoff.reset();
     });
     let over = false;
     const retry = (error?: unknown) => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { AuthorityConfigSchema, AUTHORITY_ENV_PREFIX } from '../../../src/authority/config.ts';
+import { lifetimesOf } from '../../../src/authority/keys/lifetimes.ts';
 import { ConfigError, loadConfig } from '../../../src/platform/config-source.ts';
 
 const load = (env: Record<string, string>, flags: Record<string, string> = {}) =>
@@ -11,7 +12,9 @@ test('two settings are enough; all else has a default', () => {
   assert.deepEqual(config.listen, { host: '127.0.0.1', port: 17100 });
   assert.deepEqual(config.metrics_listen, { host: '127.0.0.1', port: 17190 });
   assert.equal(config.outage_tolerance, 3_600_000);
-  assert.equal(config.svid_lifetime, 3_600_000);
+  assert.equal(lifetimesOf(config).svidMs, 3 * 3_600_000);
+  assert.equal(lifetimesOf(config).aitMs, 1.5 * 3_600_000);
+  assert.equal(config.key_rotation, 90 * 86_400_000);
   assert.ok(Object.isFrozen(config));
 });
 
