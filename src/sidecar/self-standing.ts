@@ -67,13 +67,11 @@ export class SelfStanding {
     if (known === undefined) return this.#answered === undefined ? this.#settle(NO_TOKEN) : this.#rejection;
     // After a rotation the old certificate's permit goes on until the new one has its own: no change goes unjudged.
     const { ports, clock } = this.#deps;
-    // Once the old certificate has ended, what stands against the new one is the reason, and not that end.
-    if (
-      !isCurrent &&
-      clock.now() >= known.permit.standing.certificate.notAfter &&
-      this.#refusal?.thumbprint === generation.thumbprint
-    ) {
-      return this.#settle(this.#refusal.cause);
+    // Once the old certificate has ended, what stands against the new one is the reason, and not that end. Until the new
+    // one is judged, what stood against us goes on to stand: a rotation is no reason of its own.
+    if (!isCurrent && clock.now() >= known.permit.standing.certificate.notAfter) {
+      if (this.#refusal?.thumbprint === generation.thumbprint) return this.#settle(this.#refusal.cause);
+      if (this.#rejection !== undefined) return this.#rejection;
     }
     const { token } = generation;
     const change = { measurement: measured.measurement, ...(isCurrent && token !== undefined && { token }) };
