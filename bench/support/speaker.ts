@@ -99,6 +99,7 @@ export async function createSpeaker(options: SpeakerOptions): Promise<Speaker> {
     acceptedTrustDomains: new Set([trustDomainOf(self)]),
     now: () => clock.now(),
     state: () => receiver.state,
+    trusts: trust.trusts,
     verifyToken: (token) => trust.verifier.verifyCached(token) ?? trust.verifier.verify(token),
     checkProof: () => ({ ok: false, detail: 'no connection' }),
   };

@@ -1,4 +1,5 @@
 import type { MetricsRegistry } from '../platform/metrics-registry.ts';
+import { KEY_KINDS, KEY_PHASES } from './keys/key-ring.ts';
 
 export const JOIN_RESULTS = [
   'ok',
@@ -77,10 +78,15 @@ export function createAuthorityMetrics(registry: MetricsRegistry) {
       help: 'Decisions that sidecars had to drop because their queue was full.',
     }),
     instances: registry.gauge({ name: 'instances', help: 'Instances with a certificate that is still valid.' }),
+    keyRotations: registry.counter({
+      name: 'key_rotations_total',
+      help: "Phases that the authority's keys have entered; gone: out of the trust bundle.",
+      labels: { kind: KEY_KINDS, phase: [...KEY_PHASES, 'gone'] },
+    }),
     certificateExpiry: registry.gauge({
       name: 'certificate_expiry_timestamp_seconds',
-      help: "When the authority's own certificates end.",
-      labels: { kind: ['root', 'server'] },
+      help: "When the authority's own certificates end; a root is published, active or retiring.",
+      labels: { kind: ['root', 'server'], phase: KEY_PHASES },
     }),
   };
 }

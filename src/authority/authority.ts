@@ -19,6 +19,8 @@ import { AitIssuer } from './keys/ait-issuer.ts';
 import { createAuthorityMetrics } from './authority-metrics.ts';
 import { Callers } from './membership/callers.ts';
 import { CertificateAuthority } from './keys/certificate-authority.ts';
+import { KeyRotation } from './keys/key-rotation.ts';
+import { lifetimesOf, svidsEndFirst, type Lifetimes } from './keys/lifetimes.ts';
 import type { AuthorityConfig } from './config.ts';
 import { GrpcListener } from './grpc-listener.ts';
 import { createIdentityService } from './membership/identity-service.ts';
@@ -51,6 +53,7 @@ export interface Authority {
   readonly address: string;
   readonly metricsAddress: string;
   readonly adminSocket: string;
+  /** Of the root that signs now. */
   readonly rootSha256: string;
   readonly credentials: JoinCredentials;
   readonly policy: PolicyDirectory;
@@ -99,8 +102,10 @@ async function assemble(options: AuthorityOptions, store: StateStore): Promise<A
   const metrics = createAuthorityMetrics(registry);
   const readiness = new Readiness([{ name: 'starting', reason: 'the authority is still starting' }]);
 
-  const svidLifetimeMs = config.svid_lifetime;
-  const authority = await CertificateAuthority.open({ trustDomain, store, clock, random, svidLifetimeMs });
+  const lifetimes = lifetimesOf(config);
+  warnOfShortSvids(lifetimes, logger);
+  const authority = await CertificateAuthority.open({ trustDomain, store, clock, random, lifetimes });
+  const rotation = new KeyRotation({ authority, lifetimes, clock, logger, metrics });
   const credentials = new JoinCredentials({ store, clock, random });
   const instances = new Instances({ store, authority, clock, random, logger, metrics });
   await instances.load();
@@ -116,7 +121,7 @@ async function assemble(options: AuthorityOptions, store: StateStore): Promise<A
   let index = indexPolicy([]);
   const policyListeners = new Set<() => void>();
   const policy = () => index;
-  const signer = new StateSigner(authority.stateKey);
+  const signer = new StateSigner(() => authority.stateKey);
   const presence = new Presence({ clock });
   const wanted = new WantedPeers();
   const publisher = new StatePublisher({
@@ -148,13 +153,14 @@ async function assemble(options: AuthorityOptions, store: StateStore): Promise<A
   wanted.onChange((concerned) => {
     if (concerned.some((agent) => index.agents.get(agent)?.observeUntil !== undefined)) publisher.changedInPassing();
   });
+  authority.onChange(() => publisher.changed());
 
   const callers = new Callers({ authority, instances, clock, metrics, policy });
   const issuer = new AitIssuer({
-    signingKey: authority.aitKey,
+    signingKey: () => authority.aitKey,
     clock,
     random,
-    lifetimeMs: config.outage_tolerance,
+    lifetimeMs: lifetimes.aitMs,
     policy,
   });
   const reports = new ReportService({ callers, logger, metrics });
@@ -174,7 +180,18 @@ async function assemble(options: AuthorityOptions, store: StateStore): Promise<A
       server.addService(identityService, createIdentityService({ callers, instances, issuer, logger, metrics }));
       server.addService(
         stateService,
-        createStateService({ callers, publisher, presence, wanted, signer, clock, logger, metrics, onPolicyChange }),
+        createStateService({
+          callers,
+          publisher,
+          presence,
+          wanted,
+          signer,
+          bundleJson: () => authority.bundleJson,
+          clock,
+          logger,
+          metrics,
+          onPolicyChange,
+        }),
       );
       server.addService(reportService, reports.handlers);
     },
@@ -188,7 +205,9 @@ async function assemble(options: AuthorityOptions, store: StateStore): Promise<A
       trustDomain,
       credentials,
       logger,
-      rootSha256: authority.rootSha256,
+      // The newest: the listener can show it already, and it will be there longest.
+      rootSha256: () => authority.newestRootSha256,
+      rotation,
       advertised: () => config.advertise ?? grpc.address,
       views: createAdminViews({
         trustDomain,
@@ -204,10 +223,10 @@ async function assemble(options: AuthorityOptions, store: StateStore): Promise<A
   });
 
   const adminSocket = join(config.state_dir, 'admin.sock');
-  const rootSha256 = authority.rootSha256;
   const stack = new ComponentStack(
     [
       storeComponent(store),
+      rotation,
       policyDirectory,
       { name: 'policy index', start: () => Promise.resolve(policyChanged()), stop: () => Promise.resolve() },
       publisher,
@@ -227,13 +246,15 @@ async function assemble(options: AuthorityOptions, store: StateStore): Promise<A
     listen: grpc.address,
     metrics_listen: probes.address,
     admin_socket: adminSocket,
-    root_sha256: rootSha256,
+    root_sha256: authority.rootSha256,
   });
   return {
     address: grpc.address,
     metricsAddress: probes.address,
     adminSocket,
-    rootSha256,
+    get rootSha256() {
+      return authority.rootSha256;
+    },
     credentials,
     policy: policyDirectory,
     stop: async (stopOptions) => {
@@ -242,6 +263,18 @@ async function assemble(options: AuthorityOptions, store: StateStore): Promise<A
       logger.info('authority_stopped', {});
     },
   };
+}
+
+/** Allowed, because some want certificates to be short whatever it costs; but nobody should find out in an outage. */
+function warnOfShortSvids(lifetimes: Lifetimes, logger: Logger): void {
+  if (!svidsEndFirst(lifetimes)) return;
+  const { svidMs, outageToleranceMs } = lifetimes;
+  logger.warn('svids_end_before_tolerance', {
+    svid_lifetime: `${svidMs / 1000}s`,
+    outage_tolerance: `${outageToleranceMs / 1000}s`,
+    action:
+      'without the authority, sessions may end with their certificates before the tolerance is over: make svid_lifetime at least 2.5 times outage_tolerance, or leave it out',
+  });
 }
 
 function storeComponent(store: StateStore): Component {

@@ -30,6 +30,20 @@ function duration(name: string, { minMs, maxMs }: { readonly minMs: number; read
   );
 }
 
+/** As {@link duration}, and 0 for never. */
+function durationOrNever(name: string, range: { readonly minMs: number; readonly maxMs: number }) {
+  return v.pipe(
+    v.string(),
+    v.rawTransform(({ dataset, addIssue, NEVER }) => {
+      if (/^0(ms|s|m|h|d)$/.test(dataset.value)) return 0;
+      const read = v.safeParse(duration(name, range), dataset.value);
+      if (read.success) return read.output;
+      addIssue({ message: `${read.issues[0].message}, or 0s for never` });
+      return NEVER;
+    }),
+  );
+}
+
 const listenAddress = v.pipe(
   v.string(),
   v.rawTransform(({ dataset, addIssue, NEVER }): HostPort => {
@@ -83,13 +97,21 @@ export const AuthorityConfigSchema = v.strictObject({
     v.description('Directory of the YAML files with agents, baselines, grants and revocations; read only.'),
   ),
   svid_lifetime: v.pipe(
-    v.optional(duration('svid_lifetime', { minMs: 2_000, maxMs: 30 * DAY_MS }), '1h'),
-    v.description('How long a certificate lives; sidecars renew at half of it. 2s to 30d.'),
+    v.optional(duration('svid_lifetime', { minMs: 2_000, maxMs: 30 * DAY_MS })),
+    v.description(
+      'How long a certificate lives; sidecars renew at half of it. 2s to 30d. Default: three times `outage_tolerance`; below 2.5 times, certificates may end first.',
+    ),
   ),
   outage_tolerance: v.pipe(
     v.optional(duration('outage_tolerance', { minMs: 2_000, maxMs: 7 * DAY_MS }), '1h'),
     v.description(
-      'How long sidecars go on when they cannot reach the authority: life of an AIT and of a state. 2s to 7d.',
+      'How long sidecars go on when they cannot reach the authority: life of a signed state. AITs live 1.5 times as long. 2s to 7d.',
+    ),
+  ),
+  key_rotation: v.pipe(
+    v.optional(durationOrNever('key_rotation', { minMs: 10_000, maxMs: 3650 * DAY_MS }), '90d'),
+    v.description(
+      'Age at which the keys that sign AITs and state are replaced, with overlap. 10s to 3650d; `0s`: never. A root is replaced at two thirds of its life whatever this says.',
     ),
   ),
   state_epoch: v.pipe(

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import { createServer, type Server, type TLSSocket } from 'node:tls';
 import { Server as GrpcServer, ServerCredentials, type ConnectionInjector } from '@grpc/grpc-js';
-import { createTlsContext, rotateServerContext, serverTlsOptions } from '../crypto/tls-context.ts';
+import { rotateServerContext, serverTlsOptions } from '../crypto/tls-context.ts';
 import { after, type Clock } from '../platform/clock.ts';
 import type { Component, StopOptions } from '../platform/component.ts';
 import type { Logger } from '../platform/logger.ts';
@@ -9,6 +9,7 @@ import { CHANNEL_OPTIONS } from '../wire/owned-channel.ts';
 import type { AuthorityMetrics } from './authority-metrics.ts';
 import type { Callers } from './membership/callers.ts';
 import type { CertificateAuthority } from './keys/certificate-authority.ts';
+import { ServerIdentity } from './keys/server-identity.ts';
 import { listen, type HostPort } from '../platform/listen-address.ts';
 
 /** Largest message taken, in bytes: a report's 256 KiB and what the encoding adds. */
@@ -56,7 +57,7 @@ export class GrpcListener implements Component {
   #server: Server | undefined;
   #anonymous = 0;
   #early: TLSSocket[] | undefined = [];
-  #cancelRotation: (() => void) | undefined;
+  #identity: ServerIdentity | undefined;
 
   constructor(options: GrpcListenerOptions) {
     this.#options = options;
@@ -74,16 +75,23 @@ export class GrpcListener implements Component {
 
   async start(): Promise<void> {
     const { address, handshakeTimeoutMs, maxConnections = MAX_CONNECTIONS } = this.#options;
-    const context = this.#freshContext();
+    const identity = new ServerIdentity({
+      ...this.#options,
+      onRotated: (context) => {
+        if (this.#server !== undefined) rotateServerContext(this.#server, context);
+      },
+    });
+    this.#identity = identity;
     const server = createServer({
       ...serverTlsOptions({
-        context,
+        context: identity.context,
         alpn: ['h2'],
         requestCert: true,
         ...(handshakeTimeoutMs !== undefined && { handshakeTimeoutMs }),
       }),
       // A certificate is judged per call; a connection without one may only join.
       rejectUnauthorized: false,
+      SNICallback: (name, done) => done(null, identity.contextFor(name).secureContext),
     });
     this.#server = server;
     server.on('connection', (socket: Socket) => this.#onConnection(socket, maxConnections));
@@ -107,7 +115,7 @@ export class GrpcListener implements Component {
   }
 
   async stop({ deadlineMs }: StopOptions): Promise<void> {
-    this.#cancelRotation?.();
+    this.#identity?.stop();
     const closed = new Promise<void>((resolve) => {
       if (this.#server?.listening === true) this.#server.close(() => resolve());
       else resolve();
@@ -175,23 +183,6 @@ export class GrpcListener implements Component {
 
   #inject(socket: TLSSocket): void {
     this.#injector.injectConnection(socket);
-  }
-
-  /** A new key and certificate, and an appointment to make the next before this one is halfway. */
-  #freshContext() {
-    const { authority, clock, metrics, logger } = this.#options;
-    const { certPem, keyPem, notAfter } = authority.issueServerIdentity();
-    metrics.certificateExpiry.set({ kind: 'server' }, notAfter / 1000);
-    metrics.certificateExpiry.set({ kind: 'root' }, authority.rootNotAfter / 1000);
-    this.#cancelRotation = after({
-      delayMs: Math.max((notAfter - clock.now()) / 2, 1_000),
-      keepAlive: false,
-      run: () => {
-        if (this.#server !== undefined) rotateServerContext(this.#server, this.#freshContext());
-        logger.info('server_certificate_rotated', {});
-      },
-    });
-    return createTlsContext({ certPem, keyPem, caPems: [authority.rootPem] });
   }
 }
 

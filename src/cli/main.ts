@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { isMeshError, type MeshError } from '../domain/mesh-error.ts';
 import { registerAuthorityCommands } from './authority-command.ts';
 import { registerBaselineCommands } from './baseline-command.ts';
+import { registerCertsCommands } from './certs-command.ts';
 import { registerDemoCommand } from './demo-command.ts';
 import { registerDevCommand } from './dev-command.ts';
 import { registerExplainCommand } from './explain-command.ts';
@@ -20,6 +21,7 @@ registerDemoCommand(program);
 registerAuthorityCommands(program);
 registerSidecarCommand(program);
 registerBaselineCommands(program);
+registerCertsCommands(program);
 registerExplainCommand(program);
 
 try {

@@ -9,8 +9,14 @@ import { checkPeerCertificate } from './svid.ts';
 import type { PeerIdentity } from './svid.ts';
 
 export type ChainCheck =
-  | { readonly ok: true; readonly identity: PeerIdentity; readonly root: X509Certificate }
+  | { readonly ok: true; readonly identity: VouchedIdentity; readonly root: X509Certificate }
   | { readonly ok: false; readonly detail: string };
+
+/** Who a certificate speaks of, and on whose word. */
+export interface VouchedIdentity extends PeerIdentity {
+  /** base64url SHA-256 of the root that issued it. */
+  readonly issuer: string;
+}
 
 export interface ChainQuestion {
   /** In DER it is given to OpenSSL only when its signature has not been checked before, which is cheaper. */
@@ -53,10 +59,27 @@ export function verifyChain({ leaf, roots, at }: ChainQuestion): ChainCheck {
     if (facts?.trustDomain !== domain) continue;
     const rootDate = dateProblem('the root', facts, at);
     if (rootDate !== undefined) detail = rootDate;
-    else if (isIssuedBy(leaf, root, identity.thumbprint, facts.thumbprint)) return { ok: true, identity, root };
-    else detail = `no root of the trust domain ${domain} issued the certificate`;
+    else if (isIssuedBy(leaf, root, identity.thumbprint, facts.thumbprint)) {
+      return { ok: true, identity: { ...identity, issuer: facts.thumbprint }, root };
+    } else detail = `no root of the trust domain ${domain} issued the certificate`;
   }
   return { ok: false, detail };
+}
+
+/**
+ * The root that issued an SVID, as base64url SHA-256, whatever the dates say; `undefined`: none of these, or it is none
+ * of its own domain.
+ */
+export function issuerOf({ leaf, roots }: Omit<ChainQuestion, 'at'>): string | undefined {
+  const check = checkPeerCertificate(leaf);
+  if (!check.ok) return undefined;
+  const { spiffeId, thumbprint } = check.identity;
+  for (const root of roots) {
+    const facts = factsOf(root);
+    if (facts?.trustDomain !== trustDomainOf(spiffeId)) continue;
+    if (isIssuedBy(leaf, root, thumbprint, facts.thumbprint)) return facts.thumbprint;
+  }
+  return undefined;
 }
 
 /**

@@ -4,7 +4,7 @@
  */
 import { kindOf, trustDomainOf, type SpiffeId } from './agent-id.ts';
 import { matchBaseline } from './baseline.ts';
-import type { AdmissionPorts, Candidate, CertificateFacts, Standing } from './candidate.ts';
+import type { AdmissionPorts, Candidate, CertificateFacts, Standing, TrustedKeys } from './candidate.ts';
 import type { VerifiedToken } from './identity-token.ts';
 import type { Measurement } from './measurement.ts';
 import type { MeshState } from './mesh-state.ts';
@@ -37,6 +37,27 @@ export function checkState(state: MeshState | undefined, now: number): Rejection
     return rejection('STATE_STALE', 'the signed state is past its end', {
       clocks: { ours: now, theirs: notAfter, what: 'end of the signed state' },
     });
+  }
+  return undefined;
+}
+
+/**
+ * Whether what was believed when the peer was admitted is still in the trust bundle of its domain: the key that signed
+ * its token, and the root that its certificate hangs on.
+ */
+export function checkTrust(
+  { certificate, token }: Pick<Standing, 'certificate' | 'token'>,
+  trusts: TrustedKeys,
+): Rejection | undefined {
+  const domain = trustDomainOf(certificate.spiffeId);
+  if (!trusts.aitKey(domain, token.keyId)) {
+    return rejection(
+      'TRUST_WITHDRAWN',
+      `the key ${token.keyId} that signed the token is not in the bundle of ${domain}`,
+    );
+  }
+  if (!trusts.root(domain, certificate.issuer)) {
+    return rejection('TRUST_WITHDRAWN', `the root that issued the certificate is not in the bundle of ${domain}`);
   }
   return undefined;
 }

@@ -20,6 +20,7 @@ import {
   checkState,
   checkSubject,
   checkTime,
+  checkTrust,
   isRejection,
 } from './admission-checks.ts';
 import type { SpiffeId } from './agent-id.ts';
@@ -99,7 +100,8 @@ export interface StandingChange {
 
 /**
  * Judges an open session again, synchronously, so that nothing can slip between the check and the act: on every change
- * of state, token or measurement, and every second for what only time changes.
+ * of state, trust, token or measurement, and every second for what only time changes. Whose word is believed at all comes
+ * first after the state: what `admit` asks of token and chain once can be withdrawn later.
  *
  * @param monotonicNow milliseconds on a clock that never steps; bounds how long the token may lag.
  */
@@ -125,6 +127,7 @@ export function reconsider(
 
   const early =
     checkState(ports.state(), ports.now()) ??
+    checkTrust({ certificate, token }, ports.trusts) ??
     checkAudience(token, ports.self) ??
     checkTime(token, ports.now()) ??
     checkContinuity(token, permit) ??

@@ -10,6 +10,8 @@ export interface CertificateFacts {
   readonly spiffeId: SpiffeId;
   /** base64url SHA-256 of the certificate in DER, as `x5t#S256` (RFC 8705). */
   readonly thumbprint: string;
+  /** base64url SHA-256 of the root that issued it; empty where none that was trusted then did. */
+  readonly issuer: string;
   /** Milliseconds since the epoch. */
   readonly notAfter: number;
 }
@@ -30,6 +32,14 @@ export interface Candidate {
   readonly heldUnder?: string | undefined;
 }
 
+/** What is in the trust bundle of a domain at the moment of the call. A domain without a bundle has nothing. */
+export interface TrustedKeys {
+  /** By its key id. */
+  readonly aitKey: (domain: TrustDomain, keyId: string) => boolean;
+  /** By base64url SHA-256 of its certificate. */
+  readonly root: (domain: TrustDomain, thumbprint: string) => boolean;
+}
+
 /** What admission needs from the outside. */
 export interface AdmissionPorts {
   readonly self: SpiffeId;
@@ -38,6 +48,7 @@ export interface AdmissionPorts {
   readonly now: () => number;
   /** The state in force at the moment of the call; `undefined` before the first one arrived. */
   readonly state: () => MeshState | undefined;
+  readonly trusts: TrustedKeys;
   readonly verifyToken: (token: UnverifiedToken) => Promise<VerifiedToken | Rejection> | VerifiedToken | Rejection;
   readonly checkProof: (proof: string, token: VerifiedToken) => ProofCheck;
 }

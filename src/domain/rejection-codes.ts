@@ -313,6 +313,14 @@ export const REJECTIONS = {
   ),
 
   // --- live: a session that had been accepted
+  TRUST_WITHDRAWN: row(
+    'live',
+    'IDENTITY',
+    'UNAUTHENTICATED',
+    401,
+    'The key that signed the token, or the root that issued the certificate, was taken out of the trust bundle.',
+    'Nothing, if somebody replaced a compromised key (`ait certs show`): both sides get new credentials by themselves. If it stays, the sidecar cannot reach its authority.',
+  ),
   AIT_STALE: row(
     'live',
     'EXPIRED',

@@ -11,6 +11,7 @@ import type { SidecarConfig } from './config.ts';
 import type { Decision, DecisionLog } from './decision-log.ts';
 import type { Generation } from './identity/generation.ts';
 import type { MeasurementResult } from './measure/measurer.ts';
+import type { OutageMargin } from './outage.ts';
 import type { PromptMemory } from './measure/prompt-memory.ts';
 import type { SessionRegistry } from './session/session-registry.ts';
 
@@ -36,6 +37,7 @@ export interface AdminDeps {
   readonly standing: () => { readonly rejection: Rejection | undefined; readonly baseline: string | undefined };
   readonly state: () => MeshState | undefined;
   readonly generation: () => Generation | undefined;
+  readonly outage: () => OutageMargin | undefined;
   readonly addresses: () => SidecarAddresses;
 }
 
@@ -100,6 +102,7 @@ function status(deps: AdminDeps): object {
     certificate: generation && { thumbprint: generation.thumbprint, notAfter: generation.notAfter },
     ait: generation?.token && { expires: generation.token.claims.exp * 1000, caughtUp: generation.caughtUp },
     state: state && { epoch: state.head.epoch, revision: state.head.revision, notAfter: state.head.notAfter },
+    outage: deps.outage(),
     addresses: deps.addresses(),
   };
 }

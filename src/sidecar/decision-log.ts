@@ -236,6 +236,7 @@ export function closeReasonOf(cause: Rejection | undefined): CloseReason {
   if (driftDimension(cause.code) !== undefined) return 'drift';
   switch (cause.code) {
     case 'REVOKED':
+    case 'TRUST_WITHDRAWN':
       return 'revoked';
     case 'AIT_EXPIRED':
     case 'AIT_STALE':

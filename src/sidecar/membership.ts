@@ -1,5 +1,6 @@
 import type { SpiffeId } from '../domain/agent-id.ts';
 import type { JoinCredential } from '../domain/join-credential.ts';
+import type { RootPin } from '../crypto/root-pin.ts';
 import { MeshError } from '../domain/mesh-error.ts';
 import type { Rejection } from '../domain/rejection.ts';
 import { after, type Clock } from '../platform/clock.ts';
@@ -15,6 +16,7 @@ import type { TrustStore } from './identity/trust-store.ts';
 import { Reporter } from './reporter.ts';
 import type { Session } from './session/session.ts';
 import type { SidecarMetrics } from './sidecar-metrics.ts';
+import { readKeptRoots } from './state/kept-roots.ts';
 import { StateReceiver } from './state/state-receiver.ts';
 import { StateWatch } from './state/state-watch.ts';
 
@@ -81,7 +83,11 @@ export class MeshMembership implements Component {
     const identity = new InstanceIdentity(membership, {
       ...this.#deps,
       inUse: (thumbprint) => this.#deps.sessions().some(({ terms }) => terms?.ours.thumbprint === thumbprint),
-      rejoin: () => this.#join(this.#stopping.signal),
+      rejoin: async () => {
+        const rejoined = await this.#join(this.#stopping.signal);
+        trust.replace([rejoined.bundle]);
+        return rejoined;
+      },
       onRotated: () => {
         this.#watch?.reopen();
         this.#deps.onRotated();
@@ -108,12 +114,20 @@ export class MeshMembership implements Component {
     this.#identity?.stop();
   }
 
+  /** Roots that may have come since the credential was made: as we know them now, or as we knew them before a restart. */
+  async #knownRoots(): Promise<readonly RootPin[]> {
+    const { trust, credential, stateDir, logger } = this.#deps;
+    const pins = trust.rootPins(credential.trustDomain);
+    return pins.length > 0 ? pins : readKeptRoots(stateDir, credential.trustDomain, logger);
+  }
+
   async #join(signal: AbortSignal): Promise<Membership> {
     const { credential, clock, random, logger, readiness, handshakeTimeoutMs, authorityAddress: address } = this.#deps;
     const backoff = new Backoff({ ...RETRY, random });
+    const knownRoots = await this.#knownRoots();
     for (;;) {
       try {
-        const membership = await joinMesh({ credential, address, clock, handshakeTimeoutMs });
+        const membership = await joinMesh({ credential, address, knownRoots, clock, handshakeTimeoutMs });
         readiness.clear('join');
         logger.info('joined', { instance: membership.instanceId, authority: address });
         return membership;

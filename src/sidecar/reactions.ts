@@ -97,11 +97,14 @@ export class Reactions {
     continuity.follow();
   }
 
-  /** Other roots are trusted from now on. */
+  /** Other roots or keys are trusted from now on. What hung on one that left ends; the rest notices nothing. */
   trustChanged(): void {
-    const { membership, inbound } = this.#deps;
-    if (membership.joined) membership.identity.trustChanged();
+    const { membership, inbound, standing, registry } = this.#deps;
+    if (!membership.joined) return;
+    membership.identity.trustChanged();
     inbound.rotate();
+    standing.evaluate();
+    registry.reconsiderAll();
   }
 
   /** Once a second: what only time changes. The wall clock is compared, because it may have been set. */

@@ -1,10 +1,13 @@
 import { admit, reconsider, type AdmissionPorts, type Candidate, type PeerPermit } from '../domain/admission.ts';
+import { trustDomainOf } from '../domain/agent-id.ts';
 import { rejection, type Rejection } from '../domain/rejection.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { RandomSource } from '../platform/random.ts';
 import { NONCE_BYTES, ProofChecker, ProofMaker, type ConnectionBinding } from './exchange/connection-binding.ts';
 import type { Generation } from './identity/generation.ts';
+import type { TrustStore } from './identity/trust-store.ts';
 import type { MeasurementResult } from './measure/measurer.ts';
+import { issuerOf } from '../crypto/chain.ts';
 import { readSvid } from '../crypto/svid.ts';
 import { readX509 } from '../crypto/certificate-fields.ts';
 
@@ -12,6 +15,7 @@ export interface SelfStandingDeps {
   readonly clock: Clock;
   readonly random: RandomSource;
   readonly ports: AdmissionPorts;
+  readonly trust: TrustStore;
   readonly generation: () => Generation;
   readonly measurement: () => MeasurementResult;
   /** What we think of ourselves has changed; `undefined`: in order. */
@@ -63,13 +67,11 @@ export class SelfStanding {
     if (known === undefined) return this.#answered === undefined ? this.#settle(NO_TOKEN) : this.#rejection;
     // After a rotation the old certificate's permit goes on until the new one has its own: no change goes unjudged.
     const { ports, clock } = this.#deps;
-    // Once the old certificate has ended, what stands against the new one is the reason, and not that end.
-    if (
-      !isCurrent &&
-      clock.now() >= known.permit.standing.certificate.notAfter &&
-      this.#refusal?.thumbprint === generation.thumbprint
-    ) {
-      return this.#settle(this.#refusal.cause);
+    // Once the old certificate has ended, what stands against the new one is the reason, and not that end. Until the new
+    // one is judged, what stood against us goes on to stand: a rotation is no reason of its own.
+    if (!isCurrent && clock.now() >= known.permit.standing.certificate.notAfter) {
+      if (this.#refusal?.thumbprint === generation.thumbprint) return this.#settle(this.#refusal.cause);
+      if (this.#rejection !== undefined) return this.#rejection;
     }
     const { token } = generation;
     const change = { measurement: measured.measurement, ...(isCurrent && token !== undefined && { token }) };
@@ -105,10 +107,13 @@ export class SelfStanding {
   }
 
   #candidate(generation: Generation): Candidate {
+    const { spiffeId, thumbprint, notAfter, membership } = generation;
+    const leaf = membership.certificateDer;
+    const roots = this.#deps.trust.roots.get(trustDomainOf(spiffeId)) ?? [];
     return {
       relation: 'self',
       expected: this.#deps.ports.self,
-      certificate: generation,
+      certificate: { spiffeId, thumbprint, notAfter, issuer: issuerOf({ leaf, roots }) ?? '' },
       instance: generation.instanceId,
       token: { compact: generation.compactToken },
       proof: this.#proof(generation),

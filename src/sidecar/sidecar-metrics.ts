@@ -127,7 +127,7 @@ export function createSidecarMetrics(registry: MetricsRegistry) {
     }),
     outageTolerance: registry.gauge({
       name: 'outage_tolerance_remaining_seconds',
-      help: 'How long this sidecar may go on without hearing from the authority.',
+      help: 'How long this sidecar may go on without the authority: the least of what is left of signed state, AIT and SVID.',
     }),
     clockSkew: registry.gauge({
       name: 'peer_clock_skew_seconds',

@@ -29,6 +29,7 @@ import { resolveMeasureConfig } from './measure/measure-config.ts';
 import { createMeasurer } from './measure/measurer.ts';
 import { createPromptMemory } from './measure/prompt-memory.ts';
 import { MeshMembership } from './membership.ts';
+import { outageMargin } from './outage.ts';
 import { Outbound } from './outbound.ts';
 import { Reactions } from './reactions.ts';
 import { SelfStanding } from './self-standing.ts';
@@ -140,6 +141,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
     acceptedTrustDomains: new Set([trustDomainOf(self)]),
     now: () => clock.now(),
     state: () => membership.state,
+    trusts: trust.trusts,
     verifyToken: (token) => trust.verifier.verifyCached(token) ?? trust.verifier.verify(token),
     checkProof: () => ({ ok: false, detail: 'there is no connection to check a proof against' }),
   };
@@ -259,13 +261,15 @@ export function createSidecar(options: SidecarOptions): Sidecar {
   trust.onChange(() => reactions.trustChanged());
 
   // --- for people
+  const generation = () => (membership.joined ? membership.identity.current : undefined);
+  const outage = () => outageMargin({ state: membership.state, generation: generation(), now: clock.now() });
   const probes = new ProbeServer({
     listen: splitAddress(config.metrics.listen),
     readiness,
     registry: metricsRegistry,
     beforeScrape: () => {
-      const notAfter = membership.state?.head.notAfter;
-      if (notAfter !== undefined) metrics.outageTolerance.set(Math.max(0, notAfter - clock.now()) / 1000);
+      const margin = outage();
+      if (margin !== undefined) metrics.outageTolerance.set(margin.remainingMs / 1000);
     },
   });
   const admin: AdminSocket = new AdminSocket({
@@ -282,7 +286,8 @@ export function createSidecar(options: SidecarOptions): Sidecar {
       measurement: () => measurer.current(),
       standing: () => ({ rejection: standing.rejection, baseline: standing.baseline }),
       state: () => membership.state,
-      generation: () => (membership.joined ? membership.identity.current : undefined),
+      generation,
+      outage,
       addresses: () => addresses(),
     }),
   });

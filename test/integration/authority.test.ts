@@ -194,7 +194,7 @@ describe('issuing AITs', () => {
     assert.deepEqual(claims['aud'], [TRUST_DOMAIN]);
     assert.equal((claims['agent'] as { instance: string }).instance, member.instanceId);
     assert.deepEqual((claims['agent'] as { sponsor: object }).sponsor, { format: 'opaque', id: 'u-planner' });
-    assert.equal(Number(claims['exp']) - Number(claims['iat']), 3600);
+    assert.equal(Number(claims['exp']) - Number(claims['iat']), 5400);
   });
 
   test('refused: no certificate, another CA, the authority itself, an SVID that no instance holds', async (t) => {
@@ -454,7 +454,7 @@ describe('reports, admin and probes', () => {
     for (const path of ['/livez', '/readyz']) {
       assert.equal((await fetch(`http://${mesh.authority.metricsAddress}${path}`)).status, 200);
     }
-    assert.match(await metrics(mesh), /ait_certificate_expiry_timestamp_seconds\{kind="root"\}/);
+    assert.match(await metrics(mesh), /ait_certificate_expiry_timestamp_seconds\{kind="root",phase="active"\}/);
   });
 });
 

@@ -22,6 +22,9 @@ export interface World {
   expected: Candidate['expected'];
   accepted: Set<TrustDomain>;
   certificate: Mutable<Candidate['certificate']>;
+  /** Of the peer's domain: key ids, thumbprints of roots. */
+  trustedAitKeys: string[];
+  trustedRoots: string[];
   instance: string;
   tokenRefused: RejectionCode | undefined;
   claims: Mutable<AitClaims>;
@@ -45,7 +48,9 @@ export function admissibleWorld(): World {
     relation: 'accepted',
     expected: undefined,
     accepted: new Set([ACME]),
-    certificate: { spiffeId: PEER, thumbprint, notAfter: NOW + 3_600_000 },
+    certificate: { spiffeId: PEER, thumbprint, issuer: 'R', notAfter: NOW + 3_600_000 },
+    trustedAitKeys: ['k'],
+    trustedRoots: ['R'],
     instance,
     tokenRefused: undefined,
     claims: {
@@ -127,6 +132,10 @@ export function portsOf(world: World): AdmissionPorts {
     acceptedTrustDomains: world.accepted,
     now: () => world.now,
     state: () => stateOf(world),
+    trusts: {
+      aitKey: (domain, keyId) => domain === ACME && world.trustedAitKeys.includes(keyId),
+      root: (domain, thumbprint) => domain === ACME && world.trustedRoots.includes(thumbprint),
+    },
     verifyToken: () => (tokenRefused === undefined ? tokenOf(world) : rejection(tokenRefused, 'a fake says so')),
     checkProof: () =>
       world.proofRefused

@@ -15,6 +15,15 @@ export interface AuthorityKeys {
   readonly state_key: string;
 }
 
+interface StoredKeys {
+  readonly keys: readonly {
+    readonly kind: string;
+    readonly phase: string;
+    readonly key: string;
+    readonly certificate?: string;
+  }[];
+}
+
 /** The authority of a test's mesh, a process of its own. */
 export class TestAuthority {
   readonly folder: string;
@@ -83,12 +92,21 @@ export class TestAuthority {
     return (answer as { credential: string }).credential;
   }
 
-  /** Reads the authority's keys out of its state, which only this user may. */
+  /** Reads the keys that are active out of the authority's state, which only this user may. */
   async keys(): Promise<AuthorityKeys> {
     const [, ...body] = (await readFile(join(this.stateDir, 'state.json'), 'utf8')).split('\n');
-    const collections = JSON.parse(body.join('\n')) as [string, [string, AuthorityKeys][]][];
-    const found = collections.find(([name]) => name === 'authority_keys')?.[1][0]?.[1];
-    if (found === undefined) throw new Error('the authority has no keys');
-    return found;
+    const collections = JSON.parse(body.join('\n')) as [string, [string, StoredKeys][]][];
+    const stored = collections.find(([name]) => name === 'authority_keys')?.[1][0]?.[1].keys ?? [];
+    const active = (kind: string) => {
+      const found = stored.find((key) => key.kind === kind && key.phase === 'active');
+      if (found === undefined) throw new Error(`the authority has no ${kind} key`);
+      return found;
+    };
+    return {
+      root_certificate: active('root').certificate ?? '',
+      root_key: active('root').key,
+      ait_key: active('ait').key,
+      state_key: active('state').key,
+    };
   }
 }

@@ -9,7 +9,7 @@ import { exportJwk } from '../../crypto/keys.ts';
 import type { Clock } from '../../platform/clock.ts';
 import type { RandomSource } from '../../platform/random.ts';
 import type { Caller } from '../membership/callers.ts';
-import type { SigningKey } from './certificate-authority.ts';
+import type { SigningKey } from './live-keys.ts';
 import type { PolicyIndex } from '../policy/policy-index.ts';
 import { refusal, type Outcome } from '../refusal.ts';
 
@@ -17,10 +17,11 @@ import { refusal, type Outcome } from '../refusal.ts';
 const MAX_MEASUREMENT_BYTES = 64 * 1024;
 
 export interface AitIssuerOptions {
-  readonly signingKey: SigningKey;
+  /** The one that is active now. */
+  readonly signingKey: () => SigningKey;
   readonly clock: Clock;
   readonly random: RandomSource;
-  /** In ms: how long sidecars may go on without us. */
+  /** How long a token lives, in ms. */
   readonly lifetimeMs: number;
   readonly policy: () => PolicyIndex;
 }
@@ -50,7 +51,7 @@ export class AitIssuer {
     }
     const measurement = readMeasurement(measurementJson);
     if (!measurement.ok) return measurement;
-    const { key, keyId } = this.#options.signingKey;
+    const { key, keyId } = this.#options.signingKey();
     try {
       const claims = this.#claims(caller, agent.sponsor, measurement.value);
       return { ok: true, value: await signAit({ claims, key, keyId }) };

@@ -1,107 +1,156 @@
 import type { KeyObject, X509Certificate } from 'node:crypto';
 import { authorityId, kindOf, trustDomainOf, type SpiffeId, type TrustDomain } from '../../domain/agent-id.ts';
-import { parseStrictJson } from '../../domain/canonical/strict-json.ts';
 import type { BundleDocument } from '../../domain/mesh-state.ts';
 import { MeshError } from '../../domain/mesh-error.ts';
-import { readX509 } from '../../crypto/certificate-fields.ts';
-import { exportJwk, generateKeyPair, jwkThumbprint, privateKeyFromPem, privateKeyToPem } from '../../crypto/keys.ts';
-import { rootPin, type RootPin } from '../../crypto/root-pin.ts';
-import { readSvid } from '../../crypto/svid.ts';
-import { trustBundleToJson, type PublishedKey, type TrustBundle } from '../../crypto/trust-bundle.ts';
-import { createRoot, issueSvid, openIssuer, type Issuer } from '../../crypto/x509-issuer.ts';
+import { generateKeyPair, privateKeyToPem } from '../../crypto/keys.ts';
+import type { RootPin } from '../../crypto/root-pin.ts';
 import type { Clock } from '../../platform/clock.ts';
 import type { RandomSource } from '../../platform/random.ts';
 import type { StateStore } from '../../platform/store.ts';
+import { issueLeaf, type IssuedSvid } from './issuing.ts';
+import { createKey } from './key-material.ts';
+import { changesBetween, firstRing, noteLives, type KeyChange, type KeyRing } from './key-ring.ts';
+import type { Lifetimes } from './lifetimes.ts';
+import { readLiveKeys, type LiveKeys, type SigningKey } from './live-keys.ts';
+import { keysToStore, readStoredKeys } from './stored-keys.ts';
 
 export interface CertificateAuthorityOptions {
   readonly trustDomain: TrustDomain;
   readonly store: StateStore;
   readonly clock: Clock;
   readonly random: RandomSource;
-  /** How long an SVID lives, in ms. */
-  readonly svidLifetimeMs: number;
+  readonly lifetimes: Lifetimes;
 }
 
-/** A key that signs AITs, or one that signs state; never both. */
-export interface SigningKey {
-  readonly key: KeyObject;
-  readonly keyId: string;
-}
-
-export interface IssuedSvid {
-  readonly pem: string;
-  readonly der: Buffer;
-  /** `x5t#S256`. */
-  readonly thumbprint: string;
+/** What a server shows: a key of its own and a certificate, with the root sent along for first contact. */
+export interface ServerMaterial {
+  readonly certPem: string;
+  readonly keyPem: string;
   /** Milliseconds since the epoch. */
   readonly notAfter: number;
 }
 
 const COLLECTION = 'authority_keys';
 const RECORD = 'current';
-const ROOT_LIFETIME_MS = 10 * 365 * 86_400_000;
-/** Clocks of sidecars may be behind ours by so much, in ms. */
-const BACKDATE_MS = 60_000;
-const REFRESH_HINT_SECONDS = 300;
 
 /**
- * The mesh's root and signing keys, made at the first start and kept in the store, which only the authority's user can
- * read. Whoever has them is the mesh: back them up like that.
+ * The mesh's roots and signing keys, made at the first start and kept in the store, which only the authority's user can
+ * read. Whoever has them is the mesh: back them up like that. Which of them sign is told by their phases
+ * (`key-ring.ts`); who asks here always gets what is active at that moment.
  */
 export class CertificateAuthority {
-  readonly rootPem: string;
-  readonly rootSha256: RootPin;
-  readonly roots: readonly X509Certificate[];
-  readonly rootNotAfter: number;
-  readonly aitKey: SigningKey;
-  readonly stateKey: SigningKey;
-  /** SPIFFE bundle format, RFC 8785 JSON. */
-  readonly bundleJson: string;
-  readonly bundle: BundleDocument;
   readonly #options: CertificateAuthorityOptions;
-  readonly #issuer: Issuer;
+  readonly #listeners = new Set<(changes: readonly KeyChange[]) => void>();
+  #keys: LiveKeys;
+  /** One change at a time. */
+  #queue: Promise<unknown> = Promise.resolve();
 
-  private constructor(options: CertificateAuthorityOptions, keys: StoredKeys) {
+  private constructor(options: CertificateAuthorityOptions, keys: LiveKeys) {
     this.#options = options;
-    this.#issuer = openIssuer({ certPem: keys.root_certificate, keyPem: keys.root_key });
-    const root = readX509(keys.root_certificate);
-    this.rootPem = keys.root_certificate;
-    this.rootSha256 = rootPin(root.raw);
-    this.roots = [root];
-    this.rootNotAfter = this.#issuer.notAfter;
-    this.aitKey = signingKey(keys.ait_key);
-    this.stateKey = signingKey(keys.state_key);
-    const bundle: TrustBundle = {
-      trustDomain: options.trustDomain,
-      roots: [this.rootPem],
-      aitKeys: [published(this.aitKey)],
-      stateKeys: [published(this.stateKey)],
-      sequence: 1,
-      refreshHintSeconds: REFRESH_HINT_SECONDS,
-    };
-    this.bundleJson = trustBundleToJson(bundle);
-    this.bundle = { trustDomain: options.trustDomain, document: parseStrictJson(this.bundleJson) };
+    this.#keys = keys;
   }
 
   /**
    * @throws MeshError `CONFIG_INVALID` when the state directory belongs to another trust domain: a new name needs a new
-   * directory, or every certificate in the field would silently lose its root.
+   * directory, or every certificate in the field would silently lose its root; `STATE_FILE_CORRUPT` when what is stored
+   * are no keys
    */
   static async open(options: CertificateAuthorityOptions): Promise<CertificateAuthority> {
-    const { store, trustDomain } = options;
-    let keys = (await store.get(COLLECTION, RECORD)) as StoredKeys | undefined;
-    if (keys === undefined) {
-      keys = createKeys(options);
-      await store.commit([
-        { kind: 'put', collection: COLLECTION, key: RECORD, value: { ...keys }, condition: { absent: true } },
-      ]);
-    }
-    if (keys.trust_domain !== trustDomain) {
-      throw new MeshError('CONFIG_INVALID', `the state directory is of ${keys.trust_domain}, not of ${trustDomain}`, {
+    const { store, trustDomain, clock, lifetimes } = options;
+    const at = { now: clock.now(), lifetimes };
+    const stored = await store.get(COLLECTION, RECORD);
+    const ring =
+      stored === undefined
+        ? firstRing(trustDomain, createAll(trustDomain, at.now), at)
+        : noteLives(readStoredKeys(stored, at), lifetimes);
+    if (ring.trustDomain !== trustDomain) {
+      throw new MeshError('CONFIG_INVALID', `the state directory is of ${ring.trustDomain}, not of ${trustDomain}`, {
         hint: 'correct trust_domain, or give the new mesh a state_dir of its own',
       });
     }
+    const keys = readLiveKeys(ring);
+    // Under the same name as ever: a version that knows no phases must stumble over it, not make itself new keys.
+    const condition = stored === undefined ? ({ absent: true } as const) : { equals: stored };
+    const value = keysToStore(ring);
+    await store.commit([{ kind: 'put', collection: COLLECTION, key: RECORD, value, condition }]);
     return new CertificateAuthority(options, keys);
+  }
+
+  /** The root that signs. */
+  get rootPem(): string {
+    return this.#keys.activeRoot.issuer.certPem;
+  }
+
+  get rootSha256(): RootPin {
+    return this.#keys.activeRoot.id;
+  }
+
+  get rootNotAfter(): number {
+    return this.#keys.activeRoot.issuer.notAfter;
+  }
+
+  /** The root that will be in the ring longest: the published one where there is one, else the active one. */
+  get newestRootSha256(): RootPin {
+    return this.#keys.roots.at(-1)?.id ?? this.rootSha256;
+  }
+
+  /** Every root that certificates in the field may hang on, oldest first. */
+  get roots(): readonly X509Certificate[] {
+    return this.#keys.roots.map(({ certificate }) => certificate);
+  }
+
+  get rootPins(): readonly RootPin[] {
+    return this.#keys.roots.map(({ id }) => id);
+  }
+
+  get aitKey(): SigningKey {
+    return this.#keys.aitKey;
+  }
+
+  get stateKey(): SigningKey {
+    return this.#keys.stateKey;
+  }
+
+  /** SPIFFE bundle format, RFC 8785 JSON. */
+  get bundleJson(): string {
+    return this.#keys.bundleJson;
+  }
+
+  get bundle(): BundleDocument {
+    return this.#keys.bundle;
+  }
+
+  get ring(): KeyRing {
+    return this.#keys.ring;
+  }
+
+  /** Calls back after each change, once it is stored and in force. */
+  onChange(listener: (changes: readonly KeyChange[]) => void): void {
+    this.#listeners.add(listener);
+  }
+
+  /**
+   * Puts another ring in force: stored first, so that no restart brings back what others were told is gone. Where the
+   * update returns the ring as it is, nothing happens.
+   *
+   * @returns what changed
+   */
+  change(update: (ring: KeyRing) => KeyRing): Promise<readonly KeyChange[]> {
+    const work = this.#queue.then(async () => {
+      const before = this.#keys.ring;
+      const after = update(before);
+      if (after === before) return [];
+      const keys = readLiveKeys(after);
+      await this.#options.store.commit([
+        { kind: 'put', collection: COLLECTION, key: RECORD, value: keysToStore(after) },
+      ]);
+      this.#keys = keys;
+      const changes = changesBetween(before, after);
+      for (const listener of this.#listeners) listener(changes);
+      return changes;
+    });
+    this.#queue = work.catch(() => undefined);
+    return work;
   }
 
   /**
@@ -116,61 +165,22 @@ export class CertificateAuthority {
     return this.#issue(agent, publicKey);
   }
 
-  /** A fresh key and certificate for the authority's own listener, with the root sent along for first contact. */
-  issueServerIdentity(): { readonly certPem: string; readonly keyPem: string; readonly notAfter: number } {
+  /** A fresh key and certificate for the authority's own listener. @param pin whose: a root of the ring */
+  issueServerIdentity(pin: RootPin = this.rootSha256): ServerMaterial {
+    const root = this.#keys.roots.find(({ id }) => id === pin) ?? this.#keys.activeRoot;
     const { publicKey, privateKey } = generateKeyPair();
-    const { pem, notAfter } = this.#issue(authorityId(this.#options.trustDomain), publicKey);
-    return { certPem: pem + this.rootPem, keyPem: privateKeyToPem(privateKey), notAfter };
+    const { pem, notAfter } = this.#issue(authorityId(this.#options.trustDomain), publicKey, root);
+    return { certPem: pem + root.issuer.certPem, keyPem: privateKeyToPem(privateKey), notAfter };
   }
 
-  #issue(spiffeId: SpiffeId, publicKey: KeyObject): IssuedSvid {
-    const { clock, random, svidLifetimeMs } = this.#options;
-    const now = clock.now();
-    const pem = issueSvid({
-      issuer: this.#issuer,
-      publicKey,
-      spiffeId,
-      notBefore: now - BACKDATE_MS,
-      notAfter: Math.min(now + svidLifetimeMs, this.#issuer.notAfter),
-      serial: random.bytes(16),
-    });
-    const der = readX509(pem).raw;
-    const { thumbprint, notAfter } = readSvid(der);
-    return { pem, der, thumbprint, notAfter };
+  #issue(spiffeId: SpiffeId, publicKey: KeyObject, { issuer } = this.#keys.activeRoot): IssuedSvid {
+    const { clock, random, lifetimes } = this.#options;
+    const [now, serial] = [clock.now(), random.bytes(16)];
+    return issueLeaf({ issuer, spiffeId, publicKey, now, lifetimeMs: lifetimes.svidMs, serial });
   }
 }
 
-interface StoredKeys {
-  readonly trust_domain: string;
-  readonly root_certificate: string;
-  readonly root_key: string;
-  readonly ait_key: string;
-  readonly state_key: string;
-}
-
-function createKeys({ trustDomain, clock }: CertificateAuthorityOptions): StoredKeys {
-  const now = clock.now();
-  const root = createRoot({
-    trustDomain,
-    commonName: `ait-mesh ${trustDomain}`.slice(0, 64),
-    notBefore: now - BACKDATE_MS,
-    notAfter: now + ROOT_LIFETIME_MS,
-  });
-  return {
-    trust_domain: trustDomain,
-    root_certificate: root.certPem,
-    root_key: root.keyPem,
-    ait_key: privateKeyToPem(generateKeyPair().privateKey),
-    state_key: privateKeyToPem(generateKeyPair().privateKey),
-  };
-}
-
-function signingKey(pem: string): SigningKey {
-  const key = privateKeyFromPem(pem);
-  return { key, keyId: jwkThumbprint(exportJwk(key)) };
-}
-
-function published({ key, keyId }: SigningKey): PublishedKey {
-  const { kty, crv, x, y } = exportJwk(key);
-  return { kid: keyId, jwk: { kty, crv, x, y } };
+function createAll(trustDomain: TrustDomain, now: number) {
+  const make = (kind: 'root' | 'ait' | 'state') => createKey(kind, { trustDomain, now });
+  return { root: make('root'), ait: make('ait'), state: make('state') };
 }

@@ -7,6 +7,8 @@ import { integerAt, objectAt, ShapeError, stringAt } from '../../domain/json-sha
 import type { AdminAnswer, AdminBody, AdminRoutes } from '../../platform/admin-socket.ts';
 import type { Logger } from '../../platform/logger.ts';
 import type { AdminViews } from './admin-views.ts';
+import { keyRoutes } from './key-routes.ts';
+import type { KeyRotation } from '../keys/key-rotation.ts';
 import type { JoinCredentials } from '../membership/join-credentials.ts';
 
 const DEFAULT_USES = 100;
@@ -16,7 +18,9 @@ const MAX_LIFETIME_MS = 366 * 86_400_000;
 export interface AuthorityAdminDeps {
   readonly trustDomain: TrustDomain;
   readonly credentials: JoinCredentials;
-  readonly rootSha256: string;
+  /** The root that a new credential pins. */
+  readonly rootSha256: () => string;
+  readonly rotation: KeyRotation;
   /** What a new credential points to: `host:port`. */
   readonly advertised: () => string;
   readonly views: AdminViews;
@@ -32,15 +36,17 @@ export function authorityAdminRoutes(deps: AuthorityAdminDeps): AdminRoutes {
     'GET /instances': () => ({ body: views.instances() }),
     'GET /policy-problems': () => ({ body: views.policyProblems() }),
     'POST /join-credentials': ({ body }) => createCredential(body, deps),
+    ...keyRoutes(deps),
   };
 }
 
 async function createCredential(body: AdminBody, deps: AuthorityAdminDeps): Promise<AdminAnswer> {
-  const { credentials, trustDomain, rootSha256, advertised, logger } = deps;
+  const { credentials, trustDomain, advertised, logger } = deps;
   const { agent, uses, lifetimeMs, authority } = readRequest(body, trustDomain, advertised());
   const { id, secret, expiresAt } = await credentials.create({ agent, uses, lifetimeMs });
   const expires = new Date(expiresAt).toISOString();
   logger.info('join_credential_created', { agent, credential_id: id, uses, expires_at: expires });
+  const rootSha256 = deps.rootSha256();
   const credential = joinCredentialToText({ trustDomain, agent, id, secret, rootSha256, authority, expiresAt });
   return { status: 201, body: { id, agent, uses, expires_at: expires, authority, credential } };
 }

@@ -20,6 +20,8 @@ export interface StateServiceOptions {
   readonly presence: Presence;
   readonly wanted: WantedPeers;
   readonly signer: StateSigner;
+  /** The trust bundle now, in SPIFFE bundle format. */
+  readonly bundleJson: () => string;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: AuthorityMetrics;
@@ -53,6 +55,9 @@ class WatchStream {
   readonly #options: StateServiceOptions;
   /** What the receiver holds: the objects of the last head that it was sent. */
   #sent = new Set<string>();
+  /** The state key under which it holds them, and the bundle it was sent. */
+  #sentUnder = '';
+  #sentBundle = '';
   #waiting: Publication | undefined;
   #blocked = false;
   #open = true;
@@ -99,10 +104,16 @@ class WatchStream {
     if (publication === undefined || this.#blocked || !this.#open) return;
     this.#waiting = undefined;
     const { head, signedHead } = publication;
-    const fresh = head.objects.filter((digest) => !this.#sent.has(digest));
+    const { signer, bundleJson } = this.#options;
+    // What a key signed that will leave the bundle is worth nothing to whoever keeps it: sent again under the new one.
+    const held = this.#sentUnder === signer.keyId ? this.#sent : new Set<string>();
+    const objects = head.objects.filter((digest) => !held.has(digest)).map((digest) => signer.signedObject(digest));
     this.#sent = new Set(head.objects);
-    const objects = fresh.map((digest) => this.#options.signer.signedObject(digest));
-    this.#blocked = !this.#call.write({ head: signedHead, objects });
+    this.#sentUnder = signer.keyId;
+    const bundle = bundleJson();
+    const trustBundle = bundle === this.#sentBundle ? '' : bundle;
+    this.#sentBundle = bundle;
+    this.#blocked = !this.#call.write({ head: signedHead, objects, trustBundle });
   }
 
   #recheck(): void {

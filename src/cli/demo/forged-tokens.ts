@@ -60,12 +60,16 @@ function claimsFor(
   };
 }
 
+interface StoredKeys {
+  readonly keys: readonly { readonly kind: string; readonly phase: string; readonly key: string }[];
+}
+
 /** The state file: a line with its checksum, then collections of records as pairs. */
 function readAitKey(authorityState: string): string {
   const text = readFileSync(join(authorityState, 'state.json'), 'utf8');
-  const collections = JSON.parse(text.slice(text.indexOf('\n'))) as [string, [string, { ait_key?: string }][]][];
+  const collections = JSON.parse(text.slice(text.indexOf('\n'))) as [string, [string, StoredKeys][]][];
   const keys = collections.find(([name]) => name === 'authority_keys')?.[1];
-  const key = keys?.[0]?.[1].ait_key;
+  const key = keys?.[0]?.[1].keys.find(({ kind, phase }) => kind === 'ait' && phase === 'active')?.key;
   if (key === undefined) throw new TypeError("the demo did not find the authority's key");
   return key;
 }

@@ -1,6 +1,7 @@
 import { Channel, type Client, type ClientUnaryCall, type ServiceError } from '@grpc/grpc-js';
+import { rootPin, serverNameOfPin } from '../../crypto/root-pin.ts';
 import type { TlsContext } from '../../crypto/tls-context.ts';
-import type { SpiffeId } from '../../domain/agent-id.ts';
+import { trustDomainOf, type SpiffeId } from '../../domain/agent-id.ts';
 import { rejection, type Rejection } from '../../domain/rejection.ts';
 import { reasonOf } from '../../wire/error-status.ts';
 import { CHANNEL_OPTIONS, OwnedConnectionCredentials, channelTarget } from '../../wire/owned-channel.ts';
@@ -52,6 +53,15 @@ type ClientClass<C extends Client> = new (
   options: { channelOverride: Channel },
 ) => C;
 
+/**
+ * Tells the authority a root that we know, as it can show a certificate by one only: the one we have known longest. It
+ * has a newer one at hand for whoever knows it, but after we were out of reach for a while that need not be us.
+ */
+function knownRoot({ roots, expected }: AuthorityChannelOptions): string | undefined {
+  const [oldest] = roots.get(trustDomainOf(expected)) ?? [];
+  return oldest === undefined ? undefined : serverNameOfPin(rootPin(oldest.raw));
+}
+
 /** One secured connection to the authority, with clients on it. When it breaks it is over; the owner makes another. */
 export class AuthorityChannel {
   readonly #channel: Channel;
@@ -75,6 +85,7 @@ export class AuthorityChannel {
           roots: options.roots,
           alpn: CONTROL_ALPN,
           timeoutMs: options.handshakeTimeoutMs,
+          serverName: knownRoot(options),
           now: options.now,
         });
         const { spiffeId } = connection.peer.identity;

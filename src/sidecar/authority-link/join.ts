@@ -3,7 +3,7 @@ import type { DetailedPeerCertificate } from 'node:tls';
 import { createCsr } from '../../crypto/csr.ts';
 import { certificateToPem, generateKeyPair, privateKeyToPem, type KeyPair } from '../../crypto/keys.ts';
 import { readX509 } from '../../crypto/certificate-fields.ts';
-import { findPinnedRoot } from '../../crypto/root-pin.ts';
+import { findPinnedRoot, serverNameOfPin, type RootPin } from '../../crypto/root-pin.ts';
 import { readSvid } from '../../crypto/svid.ts';
 import { createTlsContext, rootProbeTlsOptions } from '../../crypto/tls-context.ts';
 import { parseTrustBundle, type TrustBundle } from '../../crypto/trust-bundle.ts';
@@ -27,19 +27,23 @@ export interface Membership {
 export interface JoinOptions {
   readonly credential: JoinCredential;
   readonly address: string;
+  /** SHA-256 of roots that are trusted besides the credential's: of the last good state. Default: none. */
+  readonly knownRoots?: readonly RootPin[];
   readonly clock: Clock;
   readonly handshakeTimeoutMs: number;
 }
 
 /**
- * Joins the mesh: finds the pinned root among what the server sends, dials again trusting only that root, and only
- * then shows the credential.
+ * Joins the mesh: finds a pinned root among what the server sends, dials again trusting only that root, and only then
+ * shows the credential. The credential's root comes first; it may have been replaced since.
  *
  * @throws AuthorityError
  */
-export async function joinMesh({ credential, address, clock, handshakeTimeoutMs }: JoinOptions): Promise<Membership> {
+export async function joinMesh(options: JoinOptions): Promise<Membership> {
+  const { credential, address, knownRoots = [], clock, handshakeTimeoutMs } = options;
   const { trustDomain, agent, id, secret, rootSha256 } = credential;
-  const root = await fetchPinnedRoot({ address, pin: rootSha256, handshakeTimeoutMs });
+  const pins = [...new Set([rootSha256, ...knownRoots])];
+  const root = await fetchPinnedRoot({ address, pins, handshakeTimeoutMs });
   const channel = new AuthorityChannel({
     address,
     expected: authorityId(trustDomain),
@@ -69,19 +73,43 @@ export async function joinMesh({ credential, address, clock, handshakeTimeoutMs 
 /** How long the other side may take to hang up, too. */
 const HANG_UP_MS = 1000;
 
+interface RootSearch {
+  readonly address: string;
+  /** Any of them will do. */
+  readonly pins: readonly RootPin[];
+  readonly handshakeTimeoutMs: number;
+}
+
+/** Asks the server for a certificate by each of these roots in turn, until it shows one that is among them. */
+async function fetchPinnedRoot({ address, pins, handshakeTimeoutMs }: RootSearch): Promise<Uint8Array> {
+  for (const pin of pins) {
+    const chain = await fetchChain({ address, serverName: serverNameOfPin(pin), handshakeTimeoutMs });
+    const root = findPinnedRoot(chain, ...pins);
+    if (root !== undefined) return root;
+  }
+  throw new AuthorityError(
+    `${address} is not the authority that the join credential was made by: its root is another one, or was replaced since`,
+    { transient: false },
+  );
+}
+
 /** Looks at the server's chain over a connection that trusts nobody and carries nothing. */
-async function fetchPinnedRoot(options: {
-  address: string;
-  pin: string;
-  handshakeTimeoutMs: number;
-}): Promise<Uint8Array> {
-  const { address, pin, handshakeTimeoutMs } = options;
+async function fetchChain(options: {
+  readonly address: string;
+  readonly serverName: string;
+  readonly handshakeTimeoutMs: number;
+}): Promise<Uint8Array[]> {
+  const { address, serverName, handshakeTimeoutMs } = options;
   const raw = await openTcp(address, handshakeTimeoutMs).catch((error: unknown) => {
     const detail = error instanceof ConnectionRefused ? error.rejection.detail : String(error);
     throw new AuthorityError(`cannot reach the authority: ${detail}`, { transient: true, cause: error });
   });
   return new Promise((resolve, reject) => {
-    const socket = tlsConnect({ ...rootProbeTlsOptions({ alpn: [CONTROL_ALPN] }), socket: raw });
+    const socket = tlsConnect({
+      ...rootProbeTlsOptions({ alpn: [CONTROL_ALPN] }),
+      socket: raw,
+      servername: serverName,
+    });
     const timer = setTimeout(
       () => fail(new Error(`no TLS handshake within ${handshakeTimeoutMs} ms`)),
       handshakeTimeoutMs,
@@ -99,23 +127,13 @@ async function fetchPinnedRoot(options: {
     socket.once('error', fail);
     socket.once('secureConnect', () => {
       clearTimeout(timer);
-      const root = findPinnedRoot(chainOf(socket.getPeerCertificate(true)), pin);
+      const chain = chainOf(socket.getPeerCertificate(true));
       socket.off('error', fail);
       socket.on('error', () => undefined);
       // In good order: cutting the handshake's last flight off would look like an attack in the authority's log.
       socket.end();
       setTimeout(() => socket.destroy(), HANG_UP_MS).unref();
-      if (root !== undefined) resolve(root);
-      else {
-        reject(
-          new AuthorityError(
-            `${address} is not the authority that the join credential was made by: its root is another one`,
-            {
-              transient: false,
-            },
-          ),
-        );
-      }
+      resolve(chain);
     });
   });
 }

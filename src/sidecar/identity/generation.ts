@@ -77,9 +77,13 @@ export class Generation implements PresentedIdentity {
     return this.#tls;
   }
 
-  /** After a change of the trust roots: the next connection trusts the new ones. */
-  forgetTls(): void {
+  /** The next connection trusts the new roots; a token by a key that is trusted no more is replaced at once. */
+  trustChanged(): void {
     this.#tls = undefined;
+    const { trusts } = this.#deps.trust;
+    if (this.#token === undefined || trusts.aitKey(trustDomainOf(this.spiffeId), this.#token.keyId)) return;
+    // Not in this turn: first come the cuts that the change calls for.
+    setImmediate(() => this.#ask());
   }
 
   /** The newest token, verified; `undefined` before the first. */

@@ -1,5 +1,7 @@
+import { issuerOf } from '../../crypto/chain.ts';
 import { createCsr } from '../../crypto/csr.ts';
 import { generateKeyPair, type KeyPair } from '../../crypto/keys.ts';
+import { trustDomainOf } from '../../domain/agent-id.ts';
 import type { Measurement } from '../../domain/measurement.ts';
 import { rejection, type Rejection } from '../../domain/rejection.ts';
 import { Due, after } from '../../platform/clock.ts';
@@ -87,7 +89,16 @@ export class InstanceIdentity implements IdentitySource {
   }
 
   trustChanged(): void {
-    for (const generation of [this.#current, ...this.#older.keys()]) generation.forgetTls();
+    for (const generation of [this.#current, ...this.#older.keys()]) generation.trustChanged();
+    if (this.#isVouchedFor(this.#current)) return;
+    this.#due = new Due(this.#deps.clock, 0);
+    setImmediate(() => this.tick());
+  }
+
+  /** Whether a root that is trusted now has issued the certificate: nobody takes another, not even we ourselves. */
+  #isVouchedFor({ spiffeId, membership }: Generation): boolean {
+    const roots = this.#deps.trust.roots.get(trustDomainOf(spiffeId)) ?? [];
+    return issuerOf({ leaf: membership.certificateDer, roots }) !== undefined;
   }
 
   forExchange(withinMs: number, shown?: string): Promise<PresentedIdentity | Rejection> {
@@ -135,6 +146,7 @@ export class InstanceIdentity implements IdentitySource {
   /** Counted from when we got it, not from its start: that is dated back for the sake of clocks that are behind. */
   #nextRenewal(): Due {
     const { clock, random } = this.#deps;
+    if (!this.#isVouchedFor(this.#current)) return new Due(clock, this.#retryMs());
     const share = RENEW_AT + RENEW_SPREAD * (2 * random.uniform() - 1);
     return new Due(clock, Math.max((this.#current.notAfter - clock.now()) * share, this.#retryMs()));
   }

@@ -1,12 +1,16 @@
 import type { KeyObject, X509Certificate } from 'node:crypto';
 import { createAitVerifier, type AitVerifier } from '../../crypto/identity-token-verifier.ts';
-import { importJwk } from '../../crypto/keys.ts';
+import { importJwk, sha256Base64Url } from '../../crypto/keys.ts';
+import { rootPin, type RootPin } from '../../crypto/root-pin.ts';
 import { rootCertificates, trustBundleDigest, type PublishedKey, type TrustBundle } from '../../crypto/trust-bundle.ts';
 import type { TrustDomain } from '../../domain/agent-id.ts';
+import type { TrustedKeys } from '../../domain/candidate.ts';
 import type { TrustedRoots } from '../transport/peer-inspection.ts';
 
 interface Trusted {
   readonly digest: string;
+  /** base64url SHA-256 of each root. */
+  readonly rootThumbprints: ReadonlySet<string>;
   readonly rootPems: readonly string[];
   readonly roots: readonly X509Certificate[];
   readonly aitKeys: ReadonlyMap<string, KeyObject>;
@@ -31,11 +35,22 @@ export class TrustStore {
   /** @returns whether anything changed; every verified token is forgotten then. */
   replace(bundles: readonly TrustBundle[]): boolean {
     if (bundles === this.#from) return false;
-    const next = new Map(bundles.map((bundle) => [bundle.trustDomain, this.#read(bundle)]));
+    this.#from = bundles;
+    return this.#take(new Map(bundles.map((bundle) => [bundle.trustDomain, this.#read(bundle)])));
+  }
+
+  /** As {@link replace}, with bundles from before: what is known of a domain already is newer, and stays. */
+  restore(bundles: readonly TrustBundle[]): boolean {
+    const older = bundles.filter(({ trustDomain }) => !this.#byDomain.has(trustDomain));
+    return this.#take(
+      new Map([...this.#byDomain, ...older.map((bundle) => [bundle.trustDomain, this.#read(bundle)] as const)]),
+    );
+  }
+
+  #take(next: ReadonlyMap<TrustDomain, Trusted>): boolean {
     const same =
       next.size === this.#byDomain.size &&
       [...next].every(([domain, trusted]) => this.#byDomain.get(domain)?.digest === trusted.digest);
-    this.#from = bundles;
     if (same) return false;
     this.#byDomain = next;
     this.#roots = new Map([...next].map(([domain, { roots }]) => [domain, roots]));
@@ -58,6 +73,19 @@ export class TrustStore {
     return [...this.#byDomain.values()].flatMap(({ rootPems }) => rootPems);
   }
 
+  /** SHA-256 (hexadecimal) of every root of a domain, oldest first: how they are told from others at first contact. */
+  rootPins(domain: TrustDomain): readonly RootPin[] {
+    return (this.#byDomain.get(domain)?.roots ?? []).map(({ raw }) => rootPin(raw));
+  }
+
+  /** What may vouch for anybody now. */
+  get trusts(): TrustedKeys {
+    return {
+      aitKey: (domain, keyId) => this.#byDomain.get(domain)?.aitKeys.has(keyId) === true,
+      root: (domain, thumbprint) => this.#byDomain.get(domain)?.rootThumbprints.has(thumbprint) === true,
+    };
+  }
+
   stateKey(domain: TrustDomain, keyId: string): KeyObject | undefined {
     return this.#byDomain.get(domain)?.stateKeys.get(keyId);
   }
@@ -68,10 +96,12 @@ export class TrustStore {
     if (known?.digest === digest) return known;
     const keys = (published: readonly PublishedKey[]) =>
       new Map(published.map(({ kid, jwk }) => [kid, importJwk(jwk)]));
+    const roots = rootCertificates(bundle);
     return {
       digest,
       rootPems: bundle.roots,
-      roots: rootCertificates(bundle),
+      roots,
+      rootThumbprints: new Set(roots.map(({ raw }) => sha256Base64Url(raw))),
       aitKeys: keys(bundle.aitKeys),
       stateKeys: keys(bundle.stateKeys),
     };

@@ -1,5 +1,7 @@
+import type { KeyObject } from 'node:crypto';
 import { join } from 'node:path';
 import { readFile } from 'node:fs/promises';
+import { importJwk } from '../../crypto/keys.ts';
 import { verifyObject } from '../../crypto/signed-object.ts';
 import { parseTrustBundle, type TrustBundle } from '../../crypto/trust-bundle.ts';
 import type { SpiffeId, TrustDomain } from '../../domain/agent-id.ts';
@@ -8,6 +10,7 @@ import { parseStrictJson } from '../../domain/canonical/strict-json.ts';
 import { assembleMeshState, type MeshState, type StateHead, type StateObject } from '../../domain/mesh-state.ts';
 import { acceptHead, objectDigest } from '../../domain/state-head.ts';
 import { parseStateHead, parseStateObject } from '../../domain/state-objects.ts';
+import { isMeshError } from '../../domain/mesh-error.ts';
 import { writeFileAtomic } from '../../platform/atomic-file.ts';
 import type { Clock } from '../../platform/clock.ts';
 import type { Logger } from '../../platform/logger.ts';
@@ -31,6 +34,8 @@ export interface StateReceiverDeps {
 export interface SignedState {
   readonly head: string;
   readonly objects: readonly string[];
+  /** The trust bundle that came with it from the authority itself, if one did; never from disk. */
+  readonly trustBundle?: string;
 }
 
 interface HeldObject {
@@ -40,7 +45,8 @@ interface HeldObject {
 
 type Refusal = { readonly code: (typeof STATE_REFUSALS)[number]; readonly detail: string };
 
-const FILE = 'mesh-state.json';
+/** Where the last good state is kept, in the state directory. */
+export const STATE_FILE = 'mesh-state.json';
 
 /**
  * Takes the authority's signed state, whole or not at all: every signature, the recipient, the order of revisions, and
@@ -66,7 +72,7 @@ export class StateReceiver {
   /** Reads the last good state from disk. It is judged like any other, and refused if it cannot be trusted. */
   async restore(): Promise<void> {
     const { stateDir, logger } = this.#deps;
-    const path = join(stateDir, FILE);
+    const path = join(stateDir, STATE_FILE);
     const text = await readFile(path, 'utf8').catch((error: unknown) => {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
       logger.warn('state_unreadable', { path, error });
@@ -97,9 +103,9 @@ export class StateReceiver {
     return true;
   }
 
-  #take({ head: headJws, objects }: SignedState, { restoring = false } = {}): MeshState | Refusal {
+  #take({ head: headJws, objects, trustBundle = '' }: SignedState, { restoring = false } = {}): MeshState | Refusal {
     const { trust, trustDomain, self, clock, logger, onState } = this.#deps;
-    const keyFor = (keyId: string) => trust.stateKey(trustDomain, keyId);
+    const keyFor = this.#keysFor(trustBundle);
     const verifiedHead = verifyObject({ compact: headJws, type: 'ait-head+jwt', keyFor });
     if (!verifiedHead.ok) return { code: 'STATE_INVALID', detail: `head: ${verifiedHead.detail}` };
     try {
@@ -139,7 +145,9 @@ export class StateReceiver {
       this.#held = held;
       this.#state = state;
       this.#bundles = bundles;
-      trust.replace(bundles.bundles);
+      // At the start we have just joined, and what we learnt then is newer than what is on disk.
+      if (restoring) trust.restore(bundles.bundles);
+      else trust.replace(bundles.bundles);
       if (!decision.refresh)
         logger.info('state_applied', { revision: head.revision, epoch: head.epoch, objects: held.size });
       onState({ refresh: decision.refresh });
@@ -147,6 +155,21 @@ export class StateReceiver {
     } catch (error) {
       return { code: 'STATE_INVALID', detail: error instanceof Error ? error.message : String(error) };
     }
+  }
+
+  /**
+   * The state keys that we know; and, where the authority sent its bundle along, those in it. That is for who was out of
+   * reach while the state key was replaced, or compromised: the connection vouches for the bundle, as it does at the join.
+   */
+  #keysFor(trustBundle: string): (keyId: string) => KeyObject | undefined {
+    const { trust, trustDomain } = this.#deps;
+    let sent: ReadonlyMap<string, KeyObject> | undefined;
+    return (keyId) => {
+      const known = trust.stateKey(trustDomain, keyId);
+      if (known !== undefined || trustBundle === '') return known;
+      sent ??= readStateKeys(trustBundle, trustDomain);
+      return sent.get(keyId);
+    };
   }
 
   /** Writes the newest, one at a time: a slow disk must not hold up the next revocation. */
@@ -168,7 +191,17 @@ export class StateReceiver {
 
   #keep(head: string): Promise<void> {
     const objects = [...this.#held.values()].map(({ jws }) => jws);
-    return writeFileAtomic(join(this.#deps.stateDir, FILE), canonicalizeJson({ head, objects }), { mode: 0o600 });
+    return writeFileAtomic(join(this.#deps.stateDir, STATE_FILE), canonicalizeJson({ head, objects }), { mode: 0o600 });
+  }
+}
+
+/** Nothing where the bundle is malformed: then the key is unknown, and the state is refused. */
+function readStateKeys(json: string, trustDomain: TrustDomain): ReadonlyMap<string, KeyObject> {
+  try {
+    return new Map(parseTrustBundle(json, trustDomain).stateKeys.map(({ kid, jwk }) => [kid, importJwk(jwk)]));
+  } catch (error) {
+    if (isMeshError(error)) return new Map();
+    throw error;
   }
 }
 

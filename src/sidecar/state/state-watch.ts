@@ -57,8 +57,8 @@ export class StateWatch {
       wantedPeers: [...this.#deps.wantedPeers()],
     });
     this.#call = call;
-    call.on('data', ({ head: jws, objects }: WatchResponse__Output) => {
-      if (receiver.receive({ head: jws, objects })) this.#backoff.reset();
+    call.on('data', ({ head: jws, objects, trustBundle }: WatchResponse__Output) => {
+      if (receiver.receive({ head: jws, objects, trustBundle })) this.#backoff.reset();
     });
     let over = false;
     const retry = (error?: unknown) => {

@@ -1,7 +1,7 @@
 import { createServer as createTlsServer, type Server, type TLSSocket } from 'node:tls';
 import type { Socket } from 'node:net';
 import { rotateServerContext, serverTlsOptions, type TlsContext } from '../../crypto/tls-context.ts';
-import type { PeerIdentity } from '../../crypto/svid.ts';
+import type { VouchedIdentity } from '../../crypto/chain.ts';
 import { rejection, type Rejection } from '../../domain/rejection.ts';
 import type { Clock } from '../../platform/clock.ts';
 import type { Component } from '../../platform/component.ts';
@@ -16,7 +16,7 @@ export interface InboundPeer {
   readonly socket: TLSSocket;
   /** The TCP socket under it: the only one that can be reset. */
   readonly raw: Socket;
-  readonly identity: PeerIdentity;
+  readonly identity: VouchedIdentity;
   /** `x5t#S256` of the certificate that we showed on it; a rotation may have come since. */
   readonly shown: string;
   /** `host:port`, unique among the open connections. */

@@ -1,6 +1,6 @@
 import type { X509Certificate } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
-import { verifyChain } from '../../crypto/chain.ts';
+import { verifyChain, type VouchedIdentity } from '../../crypto/chain.ts';
 import { checkPeerCertificate, type PeerIdentity } from '../../crypto/svid.ts';
 import { trustDomainOf, type TrustDomain } from '../../domain/agent-id.ts';
 import { rejection, type Rejection } from '../../domain/rejection.ts';
@@ -15,7 +15,7 @@ export type TrustedRoots = ReadonlyMap<TrustDomain, readonly X509Certificate[]>;
 
 export interface InspectedPeer {
   readonly alpn: MeshAlpn;
-  readonly identity: PeerIdentity;
+  readonly identity: VouchedIdentity;
 }
 
 /**

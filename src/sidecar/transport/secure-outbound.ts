@@ -29,6 +29,8 @@ export interface SecureOutboundOptions {
   readonly roots: TrustedRoots;
   readonly alpn: MeshAlpn;
   readonly timeoutMs: number;
+  /** What the server is asked for (SNI); nothing is judged by it. Default: nothing. */
+  readonly serverName?: string | undefined;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
 }
@@ -40,7 +42,7 @@ export interface SecureOutboundOptions {
  * @throws ConnectionRefused; the socket is then destroyed
  */
 export function secureOutbound(options: SecureOutboundOptions): Promise<SecuredConnection> {
-  const { raw, context, roots, alpn, timeoutMs, now } = options;
+  const { raw, context, roots, alpn, timeoutMs, serverName, now } = options;
   return new Promise((resolve, reject) => {
     let shown: Uint8Array | undefined;
     const checkPeer = (der: Uint8Array): undefined => {
@@ -49,6 +51,7 @@ export function secureOutbound(options: SecureOutboundOptions): Promise<SecuredC
     const socket = tlsConnect({
       ...clientTlsOptions({ context, alpn: [alpn], checkPeer }),
       socket: raw,
+      ...(serverName !== undefined && { servername: serverName }),
     });
     const timer = setTimeout(
       () => fail(rejection('TLS_HANDSHAKE_TIMEOUT', `no TLS handshake within ${timeoutMs} ms`)),

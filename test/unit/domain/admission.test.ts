@@ -157,3 +157,21 @@ test('observe mode ends at its end, and what it waived is on record', async () =
   assert.equal(observed.permit.baseline, undefined);
   assert.equal(outcomeOf(await until(NOW)), 'MODEL_DRIFT');
 });
+
+test('an AIT key or a root that leaves the bundle ends what hangs on it, and nothing else', async () => {
+  const world = admissibleWorld();
+  const verdict = await admitIn(world);
+  assert.ok(verdict.admitted);
+  const again = (change: Partial<typeof world>) => outcomeOf(reconsiderIn({ ...world, ...change }, verdict.permit));
+  assert.equal(again({ trustedAitKeys: ['k', 'next'], trustedRoots: ['R', 'next'] }), 'admitted', 'something came');
+  assert.equal(again({ trustedAitKeys: ['next'] }), 'TRUST_WITHDRAWN');
+  assert.equal(again({ trustedRoots: ['next'] }), 'TRUST_WITHDRAWN');
+  assert.equal(again({ trustedAitKeys: [], trustedRoots: [] }), 'TRUST_WITHDRAWN', 'no bundle, no trust');
+  // The state comes first: by one that has ended nobody can say what is trusted.
+  assert.equal(again({ trustedRoots: [], stateEnds: NOW }), 'STATE_STALE');
+  // A certificate of which no root was known stays without one.
+  const orphan = { ...admissibleWorld(), certificate: { ...world.certificate, issuer: '' } };
+  const unvouched = await admitIn(orphan);
+  assert.ok(unvouched.admitted);
+  assert.equal(outcomeOf(reconsiderIn(orphan, unvouched.permit)), 'TRUST_WITHDRAWN');
+});

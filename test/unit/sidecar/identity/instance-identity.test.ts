@@ -49,7 +49,7 @@ async function lossyPath(t: TestContext, target: string) {
 }
 
 test('a renewal whose answer was lost is asked for again with the same key: the authority repeats it, and sees no fork', async (t) => {
-  const mesh = await startTestAuthority({ files: POLICY });
+  const mesh = await startTestAuthority({ files: POLICY, config: { svid_lifetime: '1h' } });
   t.after(() => mesh.close());
   const { authority } = mesh;
   const path = await lossyPath(t, authority.address);

@@ -14,6 +14,13 @@ export interface WatchResponse {
    * Signed objects the receiver may not have yet, compact JWS of type `ait-object+jwt`.
    */
   'objects'?: (string)[];
+  /**
+   * The trust bundle in SPIFFE bundle format (JSON), in the first response of a stream and whenever it is another than
+   * the one before; else empty. Only for a receiver that does not know the state key that signed the head: as at the
+   * join, it believes the bundle because of the connection that it came on. What is in force afterwards is the bundle in
+   * the state.
+   */
+  'trustBundle'?: (string);
 }
 
 /**
@@ -30,4 +37,11 @@ export interface WatchResponse__Output {
    * Signed objects the receiver may not have yet, compact JWS of type `ait-object+jwt`.
    */
   'objects': (string)[];
+  /**
+   * The trust bundle in SPIFFE bundle format (JSON), in the first response of a stream and whenever it is another than
+   * the one before; else empty. Only for a receiver that does not know the state key that signed the head: as at the
+   * join, it believes the bundle because of the connection that it came on. What is in force afterwards is the bundle in
+   * the state.
+   */
+  'trustBundle': (string);
 }

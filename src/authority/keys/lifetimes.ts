@@ -1,0 +1,34 @@
+/** How long everything lives that the authority signs, and how often its keys change; all in ms. */
+export interface Lifetimes {
+  /** How long sidecars go on without the authority: the life of a signed state. The one number; the others follow. */
+  readonly outageToleranceMs: number;
+  /** Life of an AIT: longer than the state's, so that the state's end is the one that counts. */
+  readonly aitMs: number;
+  /** Life of an SVID. */
+  readonly svidMs: number;
+  /** Age at which an AIT or state key is replaced; 0: never by itself. */
+  readonly keyRotationMs: number;
+}
+
+/** AITs are renewed at a third of their life: two thirds of this, and so all of the tolerance, is always left. */
+const AIT_LIFE = 1.5;
+/** SVIDs are renewed at 0.4 to 0.6 of their life: what is left is 0.4 of it or more. */
+const SVID_LIFE = 3;
+/** Below so many tolerances an SVID may end before the tolerance does. */
+const LEAST_SVID_LIFE = 2.5;
+
+/** @param config durations in ms; without `svid_lifetime` it follows the tolerance. */
+export function lifetimesOf(config: {
+  readonly outage_tolerance: number;
+  readonly svid_lifetime?: number | undefined;
+  readonly key_rotation: number;
+}): Lifetimes {
+  const { outage_tolerance: outageToleranceMs, key_rotation: keyRotationMs } = config;
+  const svidMs = config.svid_lifetime ?? SVID_LIFE * outageToleranceMs;
+  return { outageToleranceMs, aitMs: AIT_LIFE * outageToleranceMs, svidMs, keyRotationMs };
+}
+
+/** Whether certificates may end before the tolerance does, so that it is not what bounds life without the authority. */
+export function svidsEndFirst({ svidMs, outageToleranceMs }: Lifetimes): boolean {
+  return svidMs < LEAST_SVID_LIFE * outageToleranceMs;
+}
