@@ -74,8 +74,7 @@ async function withData(dialled: DialledSession, { deps, registry }: Speaker): P
     clock,
     registry,
     roots: deps.roots,
-    handshakeTimeoutMs: 5000,
-    answerTimeoutMs: 5000,
+    timing: { handshakeTimeoutMs: 5000, exchangeTimeoutMs: 5000 },
   });
   if (!data.ok) {
     agent.destroy();

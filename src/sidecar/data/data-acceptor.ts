@@ -18,7 +18,9 @@ export interface DataAcceptorDeps {
   /** This instance's id. */
   readonly instanceId: () => string;
   /** Where the agent listens, `host:port` or `unix:path`; `undefined`: it takes no calls. */
-  readonly appAddress: string | undefined;
+  readonly appAddress: () => string | undefined;
+  /** A call could not be handed to the agent. */
+  readonly onAppUnreached: (detail: string) => void;
   readonly prefaceTimeoutMs: number;
   readonly appConnectTimeoutMs: number;
   /** How long a connection may wait, unread, for a session that is still proving itself. */
@@ -123,7 +125,8 @@ export class DataAcceptor {
   }
 
   #connectAgent(): Promise<Socket | Rejection> {
-    const { appAddress, appConnectTimeoutMs } = this.#deps;
+    const { appConnectTimeoutMs, onAppUnreached } = this.#deps;
+    const appAddress = this.#deps.appAddress();
     if (appAddress === undefined) {
       return Promise.resolve(rejection('APP_UNREACHABLE', 'no app.address is configured: this agent takes no calls'));
     }
@@ -132,6 +135,7 @@ export class DataAcceptor {
       const fail = (detail: string) => {
         clearTimeout(timer);
         socket.destroy();
+        onAppUnreached(detail);
         resolve(rejection('APP_UNREACHABLE', `${appAddress}: ${detail}`));
       };
       const timer = setTimeout(() => fail(`no connection within ${appConnectTimeoutMs} ms`), appConnectTimeoutMs);

@@ -3,7 +3,7 @@ import { rejection, type Rejection } from '../../domain/rejection.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { dataAnswerCodec, dataOpenCodec } from '../../wire/services.ts';
 import type { DialledSession } from '../exchange/dialler.ts';
-import { refusedBy } from '../exchange/exchange.ts';
+import { refusedBy, type ExchangeTiming } from '../exchange/exchange.ts';
 import type { SessionRegistry } from '../session/session-registry.ts';
 import { DATA_ALPN, type TrustedRoots } from '../transport/peer-inspection.ts';
 import { ConnectionRefused, openTcp, secureOutbound, type SecuredConnection } from '../transport/secure-outbound.ts';
@@ -14,9 +14,8 @@ export interface DataDiallerDeps {
   readonly clock: Clock;
   readonly registry: SessionRegistry;
   readonly roots: () => TrustedRoots;
-  readonly handshakeTimeoutMs: number;
-  /** For the peer to answer the preface; it may first have to reach its agent. */
-  readonly answerTimeoutMs: number;
+  /** The exchange's limit is also that of the peer's answer: it may first have to reach its agent. */
+  readonly timing: Pick<ExchangeTiming, 'handshakeTimeoutMs' | 'exchangeTimeoutMs'>;
 }
 
 export type DataDialResult =
@@ -54,7 +53,7 @@ export async function dialData(dialled: DialledSession, agent: Socket, deps: Dat
     correlationId: session.correlationId,
   };
   socket.write(framePreface(dataOpenCodec.encode(open)));
-  const answer = await readPreface(socket, deps.answerTimeoutMs);
+  const answer = await readPreface(socket, deps.timing.exchangeTimeoutMs);
   if (!answer.ok) return refuse(rejection('DATA_PREFACE_INVALID', answer.detail));
   const refusal = decodeAnswer(answer.message);
   if (refusal !== undefined) return refuse(refusal);
@@ -69,13 +68,13 @@ async function secure(
 ): Promise<SecuredConnection> {
   if (dataAddress === '')
     throw new ConnectionRefused(rejection('PEER_ADDRESS_UNKNOWN', `${session.peer} takes no data connections`));
-  const raw = await openTcp(dataAddress, deps.handshakeTimeoutMs);
+  const raw = await openTcp(dataAddress, deps.timing.handshakeTimeoutMs);
   return secureOutbound({
     raw,
     context: ours.tls,
     roots: deps.roots(),
     alpn: DATA_ALPN,
-    timeoutMs: deps.handshakeTimeoutMs,
+    timeoutMs: deps.timing.handshakeTimeoutMs,
     now: () => deps.clock.now(),
   });
 }

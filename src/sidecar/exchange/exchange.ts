@@ -47,6 +47,8 @@ export interface ExchangeDeps {
   readonly decisions: DecisionLog;
   /** `host:port` at which this instance takes data connections. */
   readonly dataAddress: () => string;
+  /** The peer of a live session says that it is going away; it may say so again and again. */
+  readonly onPeerDraining: (session: Session) => void;
   /** A session that was accepted needs heartbeats, renewed tokens and its incoming messages judged. */
   readonly keepAlive: (live: LiveExchange) => void;
 }

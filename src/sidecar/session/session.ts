@@ -11,6 +11,8 @@ export type SessionState = 'proving' | 'live' | 'ended';
 export interface SessionConnection {
   /** Both of its sockets, at once, so that neither side can read on. */
   reset(): void;
+  /** In good order: what is under way on it may end, then it closes. */
+  finish(): void;
 }
 
 /** The control connection, as far as the end of a session needs it. */
