@@ -8,6 +8,12 @@ const QUIET_MS = 250;
 /** The same for one whose client has not said anything yet: its first call may be on its way. */
 const UNUSED_MS = 2000;
 
+/**
+ * A connection is at least so old before its client is asked to open no more streams. A client that was sent away by one
+ * connection tries again on the next, and a gRPC client does so once: not twice in a row.
+ */
+const SETTLED_MS = 1000;
+
 /** Who opened the connection, and who was called. */
 export interface FinishingTunnelEnds {
   readonly client: TunnelEnd;
@@ -31,7 +37,9 @@ export class FinishingTunnel {
   readonly #http1 = new Http1Answer();
   #lastSpoke: 'client' | 'server' | undefined;
   #used = false;
+  readonly #openedAt: number;
   #finishing = false;
+  #asked = false;
   #quietSince = 0;
   #cancelLook = (): void => undefined;
 
@@ -39,6 +47,7 @@ export class FinishingTunnel {
     const { client, server, clock = systemClock } = ends;
     this.#ends = ends;
     this.#clock = clock;
+    this.#openedAt = clock.monotonic();
     this.#http2 = new Http2Drain((frame) => {
       if (client.stream.writable) client.stream.write(frame);
     });
@@ -54,8 +63,7 @@ export class FinishingTunnel {
     if (this.#finishing) return;
     this.#finishing = true;
     this.#heard();
-    this.#http2.begin();
-    this.#lookIn(QUIET_MS);
+    this.#look();
   }
 
   #fromClient(chunk: Buffer): undefined {
@@ -83,8 +91,16 @@ export class FinishingTunnel {
   }
 
   #look(): void {
+    const now = this.#clock.monotonic();
+    const youngMs = this.#openedAt + SETTLED_MS - now;
+    if (!this.#asked && this.#used && youngMs <= 0) {
+      this.#asked = true;
+      this.#http2.begin();
+      // What the client sent before it heard us is still to come.
+      this.#heard();
+    }
     const neededMs = this.#used ? QUIET_MS : UNUSED_MS;
-    const leftMs = this.#quietSince + neededMs - this.#clock.monotonic();
+    const leftMs = this.#quietSince + neededMs - now;
     if (leftMs > 0) this.#lookIn(leftMs);
     else if (this.#nothingUnderWay()) this.#close();
     else this.#lookIn(QUIET_MS);
@@ -96,7 +112,7 @@ export class FinishingTunnel {
     if (client.stream.readableEnded || server.stream.readableEnded) return false;
     // What has been said but not delivered is under way, too.
     if (client.stream.writableLength > 0 || server.stream.writableLength > 0) return false;
-    if (this.#http2.recognised) return this.#http2.idle;
+    if (this.#http2.recognised) return this.#asked && this.#http2.idle;
     return this.#lastSpoke !== 'client' && !this.#http1.underWay;
   }
 

@@ -11,6 +11,8 @@ export interface DrainOptions {
   readonly tellPeers: () => void;
   /** Tells the authority; resolves when it knows, or cannot be told. */
   readonly tellAuthority: () => Promise<void>;
+  /** Refuses new connections of peers, telling them why. */
+  readonly refusePeers: () => void;
   readonly listeners: readonly { refuseNew(): void }[];
   /** How long open connections may go on, in ms. */
   readonly withinMs: number;
@@ -20,12 +22,15 @@ export interface DrainOptions {
 
 /** A drain is over when no connection has been open for so long: those that peers are just opening are served. */
 const QUIET_MS = 250;
+/** Peers that have nobody else are served for so long; after that they have to wait for a successor, or never would. */
+const SERVED_MS = 2000;
 /** So long the authority has to take note, also where nothing is open. */
 const TELL_MS = 1000;
 
 /**
  * Going away in good order. Everybody is told and no new session is accepted, while peers that have not heard it yet may
- * still open connections; what is open finishes what is under way. Whatever is left when the time is over is reset.
+ * still open connections for a moment; what is open finishes what is under way. Our own agent, which has nobody else to
+ * turn to, is served to the end. Whatever is left when the time is over is reset.
  */
 export async function drainConnections(options: DrainOptions): Promise<void> {
   const { registry, logger, listeners, withinMs, cut } = options;
@@ -33,7 +38,9 @@ export async function drainConnections(options: DrainOptions): Promise<void> {
   registry.drain();
   options.tellPeers();
   const told = atMost(TELL_MS, options.tellAuthority(), cut);
+  const stopServing = after({ delayMs: SERVED_MS, run: () => options.refusePeers(), keepAlive: false });
   await untilQuiet(options);
+  stopServing();
   await told;
   for (const listener of listeners) listener.refuseNew();
   const sessions = registry.all();

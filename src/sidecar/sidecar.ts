@@ -348,6 +348,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
         clock,
         tellPeers: () => keepAlive.drain(),
         tellAuthority: () => membership.leave(),
+        refusePeers: () => acceptor.refuseNew(),
         listeners: [inbound, outbound],
         withinMs: live.config.timing.drain,
         cut,

@@ -33,9 +33,15 @@ export interface DataAcceptorDeps {
 export class DataAcceptor {
   readonly #deps: DataAcceptorDeps;
   #parked = 0;
+  #closed = false;
 
   constructor(deps: DataAcceptorDeps) {
     this.#deps = deps;
+  }
+
+  /** From now on every new connection is told that we are going away; those that are open go on. */
+  refuseNew(): void {
+    this.#closed = true;
   }
 
   async accept(peer: InboundPeer): Promise<void> {
@@ -62,6 +68,7 @@ export class DataAcceptor {
   /** The live session that this connection belongs to, or why there is none. */
   async #sessionFor(open: Open, peer: InboundPeer): Promise<Session | Rejection> {
     const { instanceId, registry } = this.#deps;
+    if (this.#closed) return rejection('PEER_DRAINING', 'this sidecar is shutting down and takes no new connections');
     if (open.instanceId !== instanceId()) {
       return rejection('WRONG_INSTANCE', `meant for instance ${open.instanceId}, this is ${instanceId()}`);
     }

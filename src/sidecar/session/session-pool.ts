@@ -18,7 +18,7 @@ export interface SessionPoolDeps {
 const DIALS_OF_BALANCED = 3;
 const MAX_DIALS = 8;
 const MAX_DIALLING_MS = 5000;
-/** After a peer's instance has left in good order, so long its successor is waited for; in steps, if nothing is heard. */
+/** So long a connection waits for the successor of an instance that left in good order; and how often it looks. */
 const SUCCESSOR_MS = 10_000;
 const LOOK_AGAIN_MS = 500;
 
@@ -73,6 +73,7 @@ export class SessionPool {
    */
   async sessionTo(peer: SpiffeId): Promise<PooledSession> {
     const entry = this.#entry(peer);
+    const askedAt = this.#deps.clock.monotonic();
     for (;;) {
       const result = await this.#sessionNow(peer, entry);
       const { leaving } = entry;
@@ -80,7 +81,7 @@ export class SessionPool {
       if (result.cause.self === true || SAME_FOR_ALL.has(result.cause.code)) return result;
       const { dialled, serves } = leaving;
       if (serves && dialled.session.state === 'live') return { ok: true, dialled };
-      if (this.#deps.clock.monotonic() - leaving.heardAt > SUCCESSOR_MS) return result;
+      if (this.#deps.clock.monotonic() - Math.min(leaving.heardAt, askedAt) > SUCCESSOR_MS) return result;
       await this.#nextChange(LOOK_AGAIN_MS);
     }
   }
