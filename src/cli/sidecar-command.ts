@@ -13,9 +13,10 @@ interface SidecarFlags {
 
 /** Adds `ait sidecar` and the verbs below it. What they need is imported when they run. */
 export function registerSidecarCommand(program: Command, output: CommandOutput = processOutput): void {
+  // What stands behind a verb is the verb's: its --config is not the process's.
+  program.enablePositionalOptions();
   const sidecar = program
     .command('sidecar')
-    // A verb's own --config is not the process's.
     .enablePositionalOptions()
     .description('run the sidecar of one agent')
     .option('-c, --config <file>', 'YAML file; AIT_SIDECAR_* variables and --set go over it', 'sidecar.yaml')
