@@ -1,6 +1,7 @@
 import { rejection } from '../domain/rejection.ts';
 import { after, type Clock } from '../platform/clock.ts';
 import type { Logger } from '../platform/logger.ts';
+import { LAST_WORDS_MS } from './exchange/control-stream.ts';
 import type { SessionRegistry } from './session/session-registry.ts';
 
 export interface DrainOptions {
@@ -47,6 +48,8 @@ export async function drainConnections(options: DrainOptions): Promise<void> {
   logger.info('sidecar_drained', { connectionsReset: openIn(registry), cut: cut.aborted });
   registry.endAll(rejection('PEER_DRAINING', 'this sidecar is shutting down'));
   for (const { connections } of sessions) for (const connection of connections) connection.reset();
+  const said = Promise.all(sessions.map(({ control }) => control.closed)).then(() => undefined);
+  await atMost(LAST_WORDS_MS, said, cut);
 }
 
 async function untilQuiet({ registry, clock, withinMs, cut }: DrainOptions): Promise<void> {

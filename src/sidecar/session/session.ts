@@ -21,6 +21,8 @@ export interface ControlLink {
   sayGoodbye(ending: PeerEnding, refusal: boolean): void;
   /** Closes once everything written has left, or after 50 ms. */
   closeSoon(): void;
+  /** Resolves when the connection is gone, and what was written with it has left or never will. */
+  readonly closed: Promise<void>;
 }
 
 /**
