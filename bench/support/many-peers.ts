@@ -75,8 +75,7 @@ async function withData(session: Session, { deps, registry }: Speaker): Promise<
     clock,
     registry,
     roots: deps.roots,
-    handshakeTimeoutMs: 5000,
-    answerTimeoutMs: 5000,
+    timing: { handshakeTimeoutMs: 5000, exchangeTimeoutMs: 5000 },
   });
   if (!data.ok) {
     agent.destroy();

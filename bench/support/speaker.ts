@@ -115,6 +115,7 @@ export async function createSpeaker(options: SpeakerOptions): Promise<Speaker> {
     decisions,
     dataAddress: () => '127.0.0.1:1',
     continueSession: () => undefined,
+    onPeerDraining: () => undefined,
   });
   const roots = () => trust.roots;
   const control = new ControlServer((call, peer) => void acceptExchange(call, peer, keepAlive.deps));

@@ -20,6 +20,10 @@ export function registerAuthorityCommands(program: Command): void {
     .option('--policy-dir <directory>', 'YAML files with agents, baselines, grants and revocations')
     .option('--metrics-listen <host:port>', 'metrics and probes (default 127.0.0.1:17190)')
     .option('--log-level <level>', 'trace, debug, info, warn, error, fatal or silent')
+    .addHelpText(
+      'after',
+      '\nOn SIGHUP it reads the policy directory again, and the log level out of the configuration.',
+    )
     .action(runAuthority);
 
   const agent =
@@ -60,6 +64,17 @@ async function runAuthority(flags: AuthorityFlags): Promise<void> {
   ]);
   const logger = createLogger({ name: 'authority', level: config.log_level });
   const authority = await startAuthority({ config, logger });
+  // Policy and log level are what can change while it runs.
+  process.on('SIGHUP', () => {
+    void authority.policy.reload();
+    readConfig(flags).then(
+      ({ log_level: level }) => {
+        logger.level = level;
+        logger.info('config_applied', { log_level: level });
+      },
+      (error: unknown) => logger.error('config_refused', { error, action: 'correct the file; nothing has changed' }),
+    );
+  });
   const signal = await untilSignal();
   logger.info('stopping', { signal });
   await authority.stop({ deadlineMs: 5_000 });

@@ -1,6 +1,7 @@
 import { dirname, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { processOutput, type CommandOutput } from './command-output.ts';
+import { registerLifecycleVerbs } from './sidecar/lifecycle-verbs.ts';
 
 interface SidecarFlags {
   readonly config: string;
@@ -10,10 +11,13 @@ interface SidecarFlags {
   readonly logLevel?: string;
 }
 
-/** Adds `ait sidecar`. What it needs is imported when it runs. */
+/** Adds `ait sidecar` and the verbs below it. What they need is imported when they run. */
 export function registerSidecarCommand(program: Command, output: CommandOutput = processOutput): void {
-  program
+  // What stands behind a verb is the verb's: its --config is not the process's.
+  program.enablePositionalOptions();
+  const sidecar = program
     .command('sidecar')
+    .enablePositionalOptions()
     .description('run the sidecar of one agent')
     .option('-c, --config <file>', 'YAML file; AIT_SIDECAR_* variables and --set go over it', 'sidecar.yaml')
     .option('--set <path=value>', 'one setting, for example metrics.listen=127.0.0.1:0; may be repeated', collect)
@@ -24,13 +28,15 @@ export function registerSidecarCommand(program: Command, output: CommandOutput =
       'after',
       `
 The sidecar logs JSON lines to standard output; "sidecar_ready" says where everything listens. It stops on SIGTERM,
-after open connections have finished (timing.drain). Why something was refused: ait explain <agent>.
+after open connections have finished (timing.drain), and at once when asked a second time. SIGHUP, or a change of the
+file, has the configuration read again. Why something was refused: ait explain <agent>.
 
 Examples:
   ait sidecar --config planner/sidecar.yaml --check-config
   ait sidecar --config planner/sidecar.yaml --set metrics.listen=127.0.0.1:0`,
     )
     .action((flags: SidecarFlags) => runSidecar(flags, output));
+  registerLifecycleVerbs(sidecar, output);
 }
 
 async function runSidecar(flags: SidecarFlags, output: CommandOutput): Promise<void> {
@@ -49,39 +55,44 @@ async function runSidecar(flags: SidecarFlags, output: CommandOutput): Promise<v
     import('../platform/environment.ts'),
   ]);
   const file = resolve(flags.config);
-  const config = loadConfig({
-    schema: sidecarConfigSchema,
-    file,
-    env: environment,
-    envPrefix: SIDECAR_ENV_PREFIX,
-    flags: { ...settings(flags.set ?? []), log_level: flags.logLevel },
-    flagName: (path) => `--set ${path}`,
-  });
+  const load = () =>
+    loadConfig({
+      schema: sidecarConfigSchema,
+      file,
+      env: environment,
+      envPrefix: SIDECAR_ENV_PREFIX,
+      flags: { ...settings(flags.set ?? []), log_level: flags.logLevel },
+      flagName: (path) => `--set ${path}`,
+    });
+  const config = load();
   if (flags.checkConfig === true) {
     output.print(`${file}: in order`);
     return;
   }
-  const [{ createSidecar }, { createLogger }, { VERSION }, { untilSignal }] = await Promise.all([
+  const [{ createSidecar }, { createLogger }, { VERSION }, { stopSignals }] = await Promise.all([
     import('../sidecar/sidecar.ts'),
     import('../platform/logger.ts'),
     import('./version.ts'),
     import('./until-signal.ts'),
   ]);
   const logger = createLogger({ name: 'sidecar', level: config.log_level });
-  const sidecar = createSidecar({ config, folder: dirname(file), logger, version: VERSION });
+  const sidecar = createSidecar({ config, folder: dirname(file), source: { file, load }, logger, version: VERSION });
   const starting = new AbortController();
-  const stopped = untilSignal();
-  void stopped.then((signal) => starting.abort(new Error(`stopped by ${signal}`)));
+  const { first, second } = stopSignals();
+  const stopped: Promise<string> = Promise.race([first, sidecar.quitRequested.then(() => 'a request to quit')]);
+  void stopped.then((reason) => starting.abort(new Error(`stopped by ${reason}`)));
+  // Until the end: a SIGHUP that nobody takes ends a process, also one that is draining.
+  process.on('SIGHUP', () => void sidecar.reload());
   try {
     await sidecar.start(starting.signal);
   } catch (error) {
     if (!starting.signal.aborted) throw error;
     // Asked to stop before it was up: what had been started is stopped again, and nothing has failed.
-    logger.info('sidecar_stopped', { signal: await stopped });
+    logger.info('sidecar_stopped', { reason: await stopped });
     return;
   }
-  logger.info('stopping', { signal: await stopped });
-  await sidecar.stop();
+  logger.info('stopping', { reason: await stopped });
+  await sidecar.stop(second);
 }
 
 /** `a.b=c` pairs; what is malformed is reported with everything else that is wrong. */

@@ -9,6 +9,14 @@ export interface TunnelEnd {
 
 export type TunnelOutcome = 'finished' | 'reset';
 
+/** Sees each chunk on its way. @returns what is passed on instead; `undefined`: the chunk as it is. */
+export type Tap = (chunk: Buffer) => readonly Buffer[] | undefined;
+
+export interface TunnelTaps {
+  readonly fromA: Tap;
+  readonly fromB: Tap;
+}
+
 /** One end is gone: so long may the other take to get rid of what it still has to deliver, milliseconds. */
 const LINGER_MS = 5000;
 
@@ -18,7 +26,7 @@ const LINGER_MS = 5000;
  *
  * @returns how it ended, when both ends are closed; never rejects.
  */
-export function tunnel(a: TunnelEnd, b: TunnelEnd): Promise<TunnelOutcome> {
+export function tunnel(a: TunnelEnd, b: TunnelEnd, taps?: TunnelTaps): Promise<TunnelOutcome> {
   return new Promise((resolve) => {
     const closed = new Set<TunnelEnd>();
     let failed = false;
@@ -42,9 +50,9 @@ export function tunnel(a: TunnelEnd, b: TunnelEnd): Promise<TunnelOutcome> {
       if (other.stream.writable) other.stream.write('', passOn);
       else passOn();
     };
-    for (const [end, other] of [
-      [a, b],
-      [b, a],
+    for (const [end, other, tap] of [
+      [a, b, taps?.fromA],
+      [b, a, taps?.fromB],
     ] as const) {
       end.stream.on('error', () => fail(end, other));
       end.stream.once('close', () => {
@@ -54,7 +62,7 @@ export function tunnel(a: TunnelEnd, b: TunnelEnd): Promise<TunnelOutcome> {
         if (closed.size === 2) over();
         else lingering ??= setTimeout(() => fail(end, other), LINGER_MS);
       });
-      end.stream.pipe(other.stream);
+      pump(end.stream, other.stream, tap);
     }
     // One that was destroyed before may have said so already.
     for (const end of [a, b]) if (end.stream.destroyed) closed.add(end);
@@ -62,4 +70,21 @@ export function tunnel(a: TunnelEnd, b: TunnelEnd): Promise<TunnelOutcome> {
     else if (b.stream.destroyed) fail(b, a);
     if (closed.size === 2) over();
   });
+}
+
+/** As `from.pipe(to)`, with a tap; and a way that we ended ourselves takes nothing more, which is no error. */
+function pump(from: Duplex, to: Duplex, tap?: Tap): void {
+  from.on('data', (chunk: Buffer) => {
+    const pieces = tap?.(chunk);
+    if (to.writableEnded || to.destroyed) return;
+    let mayGoOn = true;
+    if (pieces === undefined) mayGoOn = to.write(chunk);
+    else for (const piece of pieces) if (piece.length > 0) mayGoOn = to.write(piece);
+    if (!mayGoOn) from.pause();
+  });
+  to.on('drain', () => from.resume());
+  to.once('close', () => from.pause());
+  from.once('end', () => to.end());
+  if (to.writableNeedDrain) from.pause();
+  else from.resume();
 }

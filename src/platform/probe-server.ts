@@ -2,11 +2,14 @@ import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { Component } from './component.ts';
 import { listen, type HostPort } from './listen-address.ts';
 import type { MetricsRegistry } from './metrics-registry.ts';
-import type { Readiness } from './readiness.ts';
+import type { ReadinessView } from './readiness.ts';
 
 export interface ProbeServerOptions {
   readonly listen: HostPort;
-  readonly readiness: Readiness;
+  /** What `/readyz` says. */
+  readonly readiness: ReadinessView;
+  /** Other readinesses by the last part of their path: `mesh` is `/readyz/mesh`. */
+  readonly partial?: Readonly<Record<string, ReadinessView>>;
   readonly registry: MetricsRegistry;
   /** Brings gauges that depend on the present moment up to date before a scrape. */
   readonly beforeScrape?: () => void;
@@ -49,13 +52,19 @@ export class ProbeServer implements Component {
   }
 
   async #serve(url: string, response: ServerResponse): Promise<void> {
-    const { readiness, registry, beforeScrape } = this.#options;
-    switch (url.split('?', 1)[0]) {
+    const { readiness, partial = {}, registry, beforeScrape } = this.#options;
+    const [path = ''] = url.split('?', 1);
+    const [, part = ''] = /^\/readyz\/([a-z]+)$/.exec(path) ?? [];
+    if (Object.hasOwn(partial, part)) {
+      answerReadiness(response, partial[part] ?? readiness);
+      return;
+    }
+    switch (path) {
       case '/livez':
         answer(response, 200, 'ok');
         return;
       case '/readyz':
-        answer(response, readiness.ready ? 200 : 503, readinessText(readiness));
+        answerReadiness(response, readiness);
         return;
       case '/metrics':
         beforeScrape?.();
@@ -63,15 +72,23 @@ export class ProbeServer implements Component {
         response.end(await registry.render());
         return;
       default:
-        answer(response, 404, 'there are /livez, /readyz and /metrics');
+        answer(
+          response,
+          404,
+          `there are ${['/livez', '/readyz', ...Object.keys(partial).map((each) => `/readyz/${each}`)].join(', ')} and /metrics`,
+        );
     }
   }
 }
 
 /** `ready`, or one line for each thing that is waited for. */
-export function readinessText(readiness: Readiness): string {
+export function readinessText(readiness: ReadinessView): string {
   const blockers = readiness.blockers();
   return blockers.length === 0 ? 'ready' : blockers.map(({ name, reason }) => `${name}: ${reason}`).join('\n');
+}
+
+function answerReadiness(response: ServerResponse, readiness: ReadinessView): void {
+  answer(response, readiness.ready ? 200 : 503, readinessText(readiness));
 }
 
 function answer(response: ServerResponse, status: number, text: string): void {

@@ -4,11 +4,20 @@ export interface Blocker {
   readonly reason: string;
 }
 
+/** Whether something is ready, and what is in its way. */
+export interface ReadinessView {
+  readonly ready: boolean;
+  /** What is in the way now, oldest first. */
+  blockers(): readonly Blocker[];
+  /** Resolves once nothing is in the way, at once when nothing is. Rejects with the signal's reason when it aborts. */
+  whenReady(signal?: AbortSignal): Promise<void>;
+}
+
 /**
  * Readiness as a set of named blockers: ready when the set is empty, and it starts with at least one, so that a process
  * which has not begun is never ready by accident. Fails closed: whoever sets a blocker must clear it.
  */
-export class Readiness {
+export class Readiness implements ReadinessView {
   readonly #blockers = new Map<string, string>();
   readonly #listeners = new Set<(blockers: readonly Blocker[]) => void>();
 
@@ -22,9 +31,20 @@ export class Readiness {
     return this.#blockers.size === 0;
   }
 
-  /** What is in the way now, oldest first. */
   blockers(): readonly Blocker[] {
     return [...this.#blockers].map(([name, reason]) => ({ name, reason }));
+  }
+
+  /** The same readiness, as if these blockers were none. It follows this one. */
+  without(names: ReadonlySet<string>): ReadinessView {
+    const blockers = () => this.blockers().filter(({ name }) => !names.has(name));
+    return {
+      get ready() {
+        return blockers().length === 0;
+      },
+      blockers,
+      whenReady: (signal) => this.#once(() => blockers().length === 0, signal),
+    };
   }
 
   /** Puts a blocker in the way, or gives one that stands a new reason. */
@@ -46,14 +66,17 @@ export class Readiness {
     return () => this.#listeners.delete(own);
   }
 
-  /** Resolves once nothing is in the way, at once when nothing is. Rejects with the signal's reason when it aborts. */
   whenReady(signal?: AbortSignal): Promise<void> {
+    return this.#once(() => this.ready, signal);
+  }
+
+  #once(holds: () => boolean, signal?: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
       if (signal?.aborted === true) {
         reject(signal.reason as Error);
         return;
       }
-      if (this.ready) {
+      if (holds()) {
         resolve();
         return;
       }
@@ -61,8 +84,8 @@ export class Readiness {
         unsubscribe();
         reject(signal?.reason as Error);
       };
-      const unsubscribe = this.onChange((blockers) => {
-        if (blockers.length > 0) return;
+      const unsubscribe = this.onChange(() => {
+        if (!holds()) return;
         unsubscribe();
         signal?.removeEventListener('abort', giveUp);
         resolve();

@@ -3,11 +3,12 @@ import { objectAt, ShapeError, stringAt } from '../domain/json-shape.ts';
 import type { MeshState } from '../domain/mesh-state.ts';
 import { measurementToJson } from '../domain/measurement-json.ts';
 import { driftDimension, type Rejection } from '../domain/rejection.ts';
-import type { AdminRoutes } from '../platform/admin-socket.ts';
+import type { AdminAnswer, AdminRoutes } from '../platform/admin-socket.ts';
 import type { Clock } from '../platform/clock.ts';
 import { LOG_LEVELS, type Logger } from '../platform/logger.ts';
-import type { Readiness } from '../platform/readiness.ts';
+import type { Readiness, ReadinessView } from '../platform/readiness.ts';
 import type { SidecarConfig } from './config.ts';
+import type { ReloadStatus } from './config-reload.ts';
 import type { Decision, DecisionLog } from './decision-log.ts';
 import type { Generation } from './identity/generation.ts';
 import type { MeasurementResult } from './measure/measurer.ts';
@@ -25,11 +26,17 @@ export interface SidecarAddresses {
 
 export interface AdminDeps {
   readonly self: SpiffeId;
-  readonly config: SidecarConfig;
+  /** In force at the moment. */
+  readonly config: () => SidecarConfig;
+  readonly reloaded: () => ReloadStatus;
   readonly version: string;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly readiness: Readiness;
+  /** The same, but for what depends on the agent's own listener. */
+  readonly meshReadiness: ReadinessView;
+  /** Has the process end in good order. */
+  readonly quit: () => void;
   readonly registry: SessionRegistry;
   readonly decisions: DecisionLog;
   readonly promptMemory: Pick<PromptMemory, 'describe'>;
@@ -41,9 +48,9 @@ export interface AdminDeps {
   readonly addresses: () => SidecarAddresses;
 }
 
-/** What an operator can ask a sidecar. Nothing here changes anything but the log level. */
+/** What an operator can ask a sidecar. Nothing here changes anything but the log level, and whether it goes on. */
 export function adminRoutes(deps: AdminDeps): AdminRoutes {
-  const { readiness, registry, decisions, logger, config } = deps;
+  const { readiness, meshReadiness, registry, decisions, logger } = deps;
   return {
     'GET /status': () => ({ body: status(deps) }),
     'GET /sessions': () => ({
@@ -60,11 +67,18 @@ export function adminRoutes(deps: AdminDeps): AdminRoutes {
         connections: session.connections.size,
       })),
     }),
-    'GET /config': () => ({
-      body: { ...config, authority: { ...config.authority, join_credential: '[redacted]' } },
-    }),
+    'GET /config': () => {
+      const config = deps.config();
+      return { body: { ...config, authority: { ...config.authority, join_credential: '[redacted]' } } };
+    },
     'GET /decisions': () => ({ body: decisions.recent().map((decision) => withTextDifference(decision, deps)) }),
-    'GET /readyz': () => ({ status: readiness.ready ? 200 : 503, body: readiness.blockers() }),
+    'GET /readyz': () => answerReadiness(readiness),
+    'GET /readyz/mesh': () => answerReadiness(meshReadiness),
+    'POST /quit': () => {
+      logger.info('quit_requested');
+      deps.quit();
+      return { status: 202, body: { quitting: true } };
+    },
     'POST /log-level': ({ body }) => {
       const wanted = stringAt(
         objectAt(body ?? {}, 'request', { required: ['level'] })['level'],
@@ -78,6 +92,10 @@ export function adminRoutes(deps: AdminDeps): AdminRoutes {
       return { body: { level } };
     },
   };
+}
+
+function answerReadiness(view: ReadinessView): AdminAnswer {
+  return { status: view.ready ? 200 : 503, body: view.blockers() };
 }
 
 function status(deps: AdminDeps): object {
@@ -95,6 +113,7 @@ function status(deps: AdminDeps): object {
     now: clock.now(),
     ready: readiness.ready,
     blockers: readiness.blockers(),
+    config: deps.reloaded(),
     inOrder: rejection === undefined,
     ...(rejection !== undefined && { rejection }),
     ...(baseline !== undefined && { baseline }),

@@ -105,6 +105,12 @@ export const sidecarConfigSchema = v.strictObject({
   app: v.optional(
     v.strictObject({
       address: localAddress('Where our agent listens. Leave `app` out for an agent that takes no calls.'),
+      allow_reachable: v.pipe(
+        v.optional(v.boolean(), false),
+        v.description(
+          'Whether to be ready although the agent listens on more than loopback, so that it can be called without this sidecar. Default false.',
+        ),
+      ),
     }),
   ),
   peers: v.optional(

@@ -195,7 +195,8 @@ export class DecisionLog {
     const { outcome, rejection, at: _at, ...fields } = decision;
     if (rejection === undefined) logger.info(`session_${outcome}`, fields);
     else {
-      const level = rejection.code === 'IDLE' || rejection.code === 'PEER_DRAINING' ? 'info' : 'warn';
+      const inGoodOrder = REJECTIONS[rejection.code].wire === 'DRAINING' || rejection.peerSaid?.reason === 'DRAINING';
+      const level = inGoodOrder ? 'info' : 'warn';
       const memory = decision.subject === '' ? this.#ofStrangers : this.#ofPeers;
       memory.push(decision);
       if (memory.length > KEPT) memory.shift();

@@ -107,6 +107,23 @@ export class MeshMembership implements Component {
     this.#watch?.start();
   }
 
+  /**
+   * Has the authority send nobody here any more, at once and without the time it grants to those who fell silent; from
+   * now on `dataAddress` must be empty. Never rejects: an authority that cannot be told finds out by itself.
+   */
+  async leave(): Promise<void> {
+    try {
+      await this.#identity?.current.tellAddress();
+    } catch (error) {
+      this.#deps.logger.warn('leaving_not_told', { error });
+    }
+  }
+
+  /** Our agent is to call others now: the authority is told with the next Watch. */
+  wishesChanged(): void {
+    this.#watch?.reopen();
+  }
+
   async stop(): Promise<void> {
     this.#stopping.abort(new Error('the sidecar is stopping'));
     this.#watch?.stop();

@@ -40,7 +40,16 @@ const MOVED_ON: ReadonlySet<RejectionCode> = new Set([
   'DATA_SESSION_UNKNOWN',
   'DATA_PREFACE_INVALID',
   'TLS_HANDSHAKE_FAILED',
+  'PEER_LOST',
 ]);
+
+/** One that goes away in good order may be gone before our connection is there. */
+function movedOn({ code, peerSaid }: Rejection): boolean {
+  return MOVED_ON.has(code) || peerSaid?.reason === 'DRAINING';
+}
+
+/** Attempts to place one connection of the agent, of which nothing has been read yet. */
+const ATTEMPTS = 3;
 
 /** Where the agent calls one peer: a plaintext socket beside it, whose connections travel through the mesh. */
 export class Outbound implements Component {
@@ -98,7 +107,7 @@ export class Outbound implements Component {
   /** One connection of the agent, unread until the peer has accepted it. */
   async #carry(agent: Socket): Promise<void> {
     const { pool, peer, registry, metrics, continuity } = this.#options;
-    for (let mayRetry = true; ; mayRetry = false) {
+    for (let attempt = 1; ; attempt += 1) {
       const pooled = await pool.sessionTo(peer);
       if (!pooled.ok) {
         this.#refuse(agent, '', pooled.cause);
@@ -110,13 +119,14 @@ export class Outbound implements Component {
         await dialled.connection.carry(session, { registry, metrics, direction: 'outbound' });
         return;
       }
-      if (!mayRetry || agent.destroyed || !MOVED_ON.has(dialled.cause.code)) {
+      // Not a byte has passed. The instance has another certificate now, or is gone: a new exchange will tell.
+      const elsewhere = movedOn(dialled.cause);
+      const isContinued = dialled.cause.code === 'UNEXPECTED_PEER' && (await continuity.now(session));
+      if (elsewhere && !isContinued) pool.retire(session);
+      if (attempt === ATTEMPTS || agent.destroyed || !(pool.gaveUpLeaving(session) || elsewhere)) {
         this.#refuse(agent, session.correlationId, dialled.cause);
         return;
       }
-      // Not a byte has passed. The instance has another certificate now, or is gone: a new exchange will tell.
-      const hasMoved = dialled.cause.code !== 'UNEXPECTED_PEER' || !(await continuity.now(session));
-      if (hasMoved) pool.retire(session);
     }
   }
 

@@ -1,13 +1,17 @@
 import type { Rejection } from '../domain/rejection.ts';
+import type { SpiffeId } from '../domain/agent-id.ts';
 import type { Logger } from '../platform/logger.ts';
 import type { Readiness } from '../platform/readiness.ts';
+import type { AppWatch } from './app/app-watch.ts';
 import type { DecisionLog } from './decision-log.ts';
 import type { KeepAlive } from './exchange/keep-alive.ts';
+import type { ConfigPlan, LiveConfig } from './live-config.ts';
 import type { MeshMembership } from './membership.ts';
 import type { Measurer } from './measure/measurer.ts';
 import type { PromptMemory } from './measure/prompt-memory.ts';
 import type { SelfStanding } from './self-standing.ts';
 import type { SessionContinuity } from './session/session-continuity.ts';
+import type { Session } from './session/session.ts';
 import type { SessionPool } from './session/session-pool.ts';
 import type { SessionRegistry } from './session/session-registry.ts';
 import type { SidecarMetrics } from './sidecar-metrics.ts';
@@ -28,7 +32,8 @@ export interface ReactionsDeps {
   readonly keepAlive: KeepAlive;
   readonly inbound: InboundListener;
   readonly ownRejection: () => Rejection | undefined;
-  readonly idleAfterMs: number;
+  readonly app: AppWatch;
+  readonly live: LiveConfig;
 }
 
 /**
@@ -109,12 +114,39 @@ export class Reactions {
 
   /** Once a second: what only time changes. The wall clock is compared, because it may have been set. */
   secondPassed(): void {
-    const { standing, registry, pool, membership, continuity, idleAfterMs } = this.#deps;
+    const { standing, registry, pool, membership, continuity, live } = this.#deps;
     membership.identity.tick();
     standing.evaluate();
     registry.reconsiderAll();
     continuity.follow();
-    pool.closeIdle(idleAfterMs);
+    pool.closeIdle(live.config.timing.idle_after);
+  }
+
+  /** The other side of a session is going away in good order. */
+  peerDraining(session: Session): void {
+    const { pool, logger } = this.#deps;
+    if (pool.leave(session)) logger.info('peer_draining', { peer: session.peer, sessionId: session.id });
+  }
+
+  /** Other settings are in force from now on. */
+  configChanged({ config, changed, displaced }: ConfigPlan): void {
+    const { app, logger, membership, pool } = this.#deps;
+    // Not where it did not change: an operator may have set another one by hand.
+    if (changed.includes('log_level')) logger.level = config.log_level;
+    if (changed.some((path) => path.split('.', 1)[0] === 'app')) app.changed();
+    for (const peer of displaced) pool.retirePeer(peer);
+    if (!changed.includes('peers')) return;
+    pool.retryAtOnce();
+    membership.wishesChanged();
+  }
+
+  /** Our agent is no longer to call this peer: what it has open with it finishes. */
+  peerRemoved(peer: SpiffeId): void {
+    const { registry } = this.#deps;
+    for (const session of registry.live()) {
+      if (session.peer !== peer || session.role !== 'dialler') continue;
+      for (const connection of session.connections) connection.finish();
+    }
   }
 
   #inOrderAgain(): void {

@@ -148,6 +148,19 @@ export function createSidecarMetrics(registry: MetricsRegistry) {
       help: 'Times the system refused to watch a measured file, so that only the timer notices its changes.',
       labels: { dimension: DIMENSIONS },
     }),
+    configReloads: registry.counter({
+      name: 'config_reloads_total',
+      help: 'Times the configuration was read again because it changed or somebody asked: applied, or refused as a whole.',
+      labels: { result: ['applied', 'refused'] },
+    }),
+    configProblems: registry.gauge({
+      name: 'config_problems',
+      help: 'Problems of the configuration on disk, because of which it is not in force.',
+    }),
+    configRestartNeeded: registry.gauge({
+      name: 'config_restart_needed',
+      help: 'Settings that differ on disk and count only after a restart.',
+    }),
     buildInfo: registry.gauge({
       name: 'build_info',
       help: 'Constant 1; the labels tell the version.',

@@ -4,7 +4,7 @@
  */
 import { join, resolve } from 'node:path';
 import type { AdmissionPorts } from '../domain/admission.ts';
-import { resolveAgentId, trustDomainOf, type SpiffeId } from '../domain/agent-id.ts';
+import { trustDomainOf, type SpiffeId } from '../domain/agent-id.ts';
 import type { MeshState } from '../domain/mesh-state.ts';
 import type { Rejection } from '../domain/rejection.ts';
 import { AdminSocket } from '../platform/admin-socket.ts';
@@ -17,7 +17,9 @@ import { ProbeServer } from '../platform/probe-server.ts';
 import { systemRandom, type RandomSource } from '../platform/random.ts';
 import { Readiness } from '../platform/readiness.ts';
 import { adminRoutes, type SidecarAddresses } from './admin-routes.ts';
+import { APP_BLOCKERS, AppWatch } from './app/app-watch.ts';
 import type { SidecarConfig } from './config.ts';
+import { ConfigReload, type ConfigSource } from './config-reload.ts';
 import { DataAcceptor } from './data/data-acceptor.ts';
 import { DecisionLog } from './decision-log.ts';
 import { drainConnections } from './drain.ts';
@@ -25,12 +27,14 @@ import { acceptExchange } from './exchange/acceptor.ts';
 import { dialExchange, type DialTarget } from './exchange/dialler.ts';
 import { KeepAlive } from './exchange/keep-alive.ts';
 import { TrustStore } from './identity/trust-store.ts';
+import { LiveConfig } from './live-config.ts';
 import { resolveMeasureConfig } from './measure/measure-config.ts';
 import { createMeasurer } from './measure/measurer.ts';
 import { createPromptMemory } from './measure/prompt-memory.ts';
 import { MeshMembership } from './membership.ts';
 import { outageMargin } from './outage.ts';
 import { Outbound } from './outbound.ts';
+import { OutboundSet } from './outbound-set.ts';
 import { Reactions } from './reactions.ts';
 import { SelfStanding } from './self-standing.ts';
 import { SessionContinuity } from './session/session-continuity.ts';
@@ -46,6 +50,8 @@ export interface SidecarOptions {
   readonly config: SidecarConfig;
   /** Relative paths in the configuration start here. */
   readonly folder: string;
+  /** Where changes of the configuration come from. Default: it never changes. */
+  readonly source?: ConfigSource;
   readonly logger: Logger;
   readonly version: string;
   readonly clock?: Clock;
@@ -64,8 +70,16 @@ export interface Enforcement {
 export interface Sidecar {
   /** Resolves when everything is bound and the instance is a member; readiness may still wait for the rest. */
   start(signal?: AbortSignal): Promise<void>;
-  /** Refuses new connections, lets open ones finish within the drain time, then ends what is left. */
-  stop(): Promise<void>;
+  /**
+   * Tells peers and authority, lets what is open finish within the drain time, then ends what is left.
+   *
+   * @param cut ends it at once when it aborts. Default: nobody is in a hurry.
+   */
+  stop(cut?: AbortSignal): Promise<void>;
+  /** Reads the configuration again; what is wrong with it is logged. Before the start and after `stop` it does nothing. */
+  reload(): Promise<void>;
+  /** Resolves when an operator asks the process to end, in good order. */
+  readonly quitRequested: Promise<void>;
   readonly readiness: Readiness;
   readonly addresses: () => SidecarAddresses;
 }
@@ -86,13 +100,8 @@ export function createSidecar(options: SidecarOptions): Sidecar {
   const stateDir = resolve(folder, config.state_dir);
   const credential = readCredential(resolve(folder, config.authority.join_credential));
   const { agent: self, trustDomain } = credential;
-  const peers = new Map(config.peers.map((peer) => [resolveAgentId(trustDomain, peer.agent), peer]));
-  const timing = {
-    exchangeTimeoutMs: config.timing.exchange_timeout,
-    handshakeTimeoutMs: config.timing.handshake_timeout,
-    heartbeatMs: config.timing.heartbeat,
-    lostAfterMs: config.timing.lost_after,
-  };
+  const live = new LiveConfig(config, trustDomain);
+  const { timing, limits } = live;
   const { handshakeTimeoutMs } = timing;
 
   const readiness = new Readiness([
@@ -109,7 +118,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
   const roots = () => trust.roots;
 
   // --- what we are, and what we know of the others
-  const isKnownPeer = (peer: SpiffeId): boolean => peers.has(peer) || membership.state?.agents.has(peer) === true;
+  const isKnownPeer = (peer: SpiffeId): boolean => live.peers.has(peer) || membership.state?.agents.has(peer) === true;
   const decisions = new DecisionLog({ self, clock, logger, metrics, isKnownPeer });
   const promptMemory = createPromptMemory({ directory: join(stateDir, 'prompts'), logger });
   const measurer = createMeasurer({
@@ -120,7 +129,9 @@ export function createSidecar(options: SidecarOptions): Sidecar {
     onFailure: (dimension, reason) => metrics.measurementFailures.add({ dimension, reason }),
     promptMemory,
   });
-  const dataAddress = (): string => config.inbound.advertise ?? reachableAddress(inbound.address);
+  /** Empty while we are going away: nobody new is to come. */
+  const dataAddress = (): string =>
+    registry.draining ? '' : (config.inbound.advertise ?? reachableAddress(inbound.address));
   const membership: MeshMembership = new MeshMembership({
     ...core,
     decisions,
@@ -128,7 +139,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
     stateDir,
     handshakeTimeoutMs,
     dataAddress,
-    wantedPeers: () => [...peers.keys()],
+    wantedPeers: () => [...live.peers.keys()],
     authorityAddress: config.authority.address ?? credential.authority,
     ownRejection: () => ownRejection(),
     sessions: () => registry.live(),
@@ -168,6 +179,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
     decisions,
     dataAddress,
     identity: { forExchange: (withinMs, shown) => membership.identity.forExchange(withinMs, shown) },
+    onPeerDraining: (session) => reactions.peerDraining(session),
     continueSession: (session) => continuity.soon(session),
   });
   const dial = (target: DialTarget) => dialExchange(target, { ...keepAlive.deps, roots });
@@ -180,7 +192,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
   const pool = new SessionPool({
     ...core,
     addressesOf: (peer) => {
-      const configured = peers.get(peer)?.address;
+      const configured = live.peers.get(peer)?.address;
       if (configured !== undefined) return { addresses: [configured], balanced: true };
       const endpoints = membership.state?.endpoints.get(peer) ?? [];
       return { addresses: endpoints.map(({ address }) => address), balanced: false };
@@ -199,7 +211,8 @@ export function createSidecar(options: SidecarOptions): Sidecar {
     metrics,
     decisions,
     instanceId: () => membership.identity.current.instanceId,
-    appAddress: config.app?.address,
+    appAddress: () => live.config.app?.address,
+    onAppUnreached: (detail) => app.unreached(detail),
     prefaceTimeoutMs: handshakeTimeoutMs,
     appConnectTimeoutMs: APP_CONNECT_TIMEOUT_MS,
     parkMs: PARK_MS,
@@ -211,13 +224,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
     decisions,
     roots,
     listen: config.inbound.listen,
-    limits: {
-      unauthenticated: config.limits.unauthenticated,
-      unauthenticatedPerAddress: config.limits.unauthenticated_per_address,
-      unauthenticatedPerSvid: config.limits.unauthenticated_per_svid,
-      handshakeTimeoutMs,
-      proveWithinMs: timing.exchangeTimeoutMs,
-    },
+    limits,
     context: () => membership.identity.current.tls,
     thumbprint: () => membership.identity.current.thumbprint,
     hasSession: (thumbprint) => registry.hasLive(thumbprint),
@@ -227,22 +234,16 @@ export function createSidecar(options: SidecarOptions): Sidecar {
       contain(acceptor.accept(peer), { logger, what: 'accepting a data connection', giveUp });
     },
   });
-  const outbound = [...peers].map(
-    ([peer, { listen }]) =>
-      new Outbound({
-        ...core,
-        peer,
-        listen,
-        pool,
-        continuity,
-        decisions,
-        registry,
-        roots,
-        handshakeTimeoutMs,
-        socketMode: Number.parseInt(config.socket_mode, 8),
-        answerTimeoutMs: timing.exchangeTimeoutMs,
-      }),
-  );
+  const socketMode = Number.parseInt(config.socket_mode, 8);
+  const outbound = new OutboundSet({
+    logger,
+    peers: () => live.peers,
+    make: (peer, listen) =>
+      new Outbound({ ...core, peer, listen, pool, continuity, decisions, registry, roots, timing, socketMode }),
+    onLeft: (peer) => reactions.peerRemoved(peer),
+    drainMs: () => live.config.timing.drain,
+  });
+  const app = new AppWatch({ logger, readiness, app: () => live.config.app });
   const reactions = new Reactions({
     ...core,
     decisions,
@@ -256,16 +257,28 @@ export function createSidecar(options: SidecarOptions): Sidecar {
     keepAlive,
     inbound,
     ownRejection,
-    idleAfterMs: config.timing.idle_after,
+    app,
+    live,
   });
   trust.onChange(() => reactions.trustChanged());
 
   // --- for people
+  const reload = new ConfigReload({
+    source: options.source,
+    live,
+    outbound,
+    clock,
+    logger,
+    metrics,
+    onApplied: (plan) => reactions.configChanged(plan),
+  });
+  const meshReadiness = readiness.without(APP_BLOCKERS);
   const generation = () => (membership.joined ? membership.identity.current : undefined);
   const outage = () => outageMargin({ state: membership.state, generation: generation(), now: clock.now() });
   const probes = new ProbeServer({
     listen: splitAddress(config.metrics.listen),
     readiness,
+    partial: { mesh: meshReadiness },
     registry: metricsRegistry,
     beforeScrape: () => {
       const margin = outage();
@@ -278,7 +291,10 @@ export function createSidecar(options: SidecarOptions): Sidecar {
     routes: adminRoutes({
       ...core,
       self,
-      config,
+      config: () => live.config,
+      reloaded: () => reload.status,
+      meshReadiness,
+      quit: () => quit(),
       version,
       registry,
       decisions,
@@ -295,7 +311,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
     inbound: inbound.address,
     metrics: probes.address,
     admin: admin.path,
-    peers: [...peers.keys()].map((agent, index) => ({ agent, listen: outbound[index]?.address ?? '' })),
+    peers: outbound.addresses(),
   });
 
   /** The last to start: everything is bound, so begin to be told, to be measured and to be heard. */
@@ -321,9 +337,10 @@ export function createSidecar(options: SidecarOptions): Sidecar {
     cancelTick = after({ delayMs: 1000, run: tick, keepAlive: false });
   };
 
-  const stack = new ComponentStack([probes, admin, inParallel(measurer, membership), inbound, ...outbound, mesh], {
-    logger,
-  });
+  let quit = (): void => undefined;
+  const quitRequested = new Promise<void>((resolve) => (quit = resolve));
+  const parts = [probes, admin, inParallel(measurer, membership), inbound, outbound, mesh, app, reload];
+  const stack = new ComponentStack(parts, { logger });
   return {
     readiness,
     addresses,
@@ -333,18 +350,25 @@ export function createSidecar(options: SidecarOptions): Sidecar {
       metrics.buildInfo.set({ version, node: process.version }, 1);
       await stack.start(signal);
       logger.info('sidecar_listening', { agent: self, ...addresses() });
-      void readiness.whenReady().then(() => {
-        logger.info('sidecar_ready', { agent: self, instance: membership.identity.current.instanceId, ...addresses() });
-      });
+      const whoWeAre = () => ({ agent: self, instance: membership.identity.current.instanceId, ...addresses() });
+      void meshReadiness.whenReady().then(() => logger.info('sidecar_mesh_ready', whoWeAre()));
+      void readiness.whenReady().then(() => logger.info('sidecar_ready', whoWeAre()));
     },
-    stop: async () => {
+    reload: () => reload.reload(),
+    quitRequested,
+    stop: async (cut = new AbortController().signal) => {
       readiness.block('draining', 'this sidecar is shutting down');
+      await reload.stop();
       await drainConnections({
         registry,
         logger,
         clock,
-        listeners: [inbound, ...outbound],
-        withinMs: config.timing.drain,
+        tellPeers: () => keepAlive.drain(),
+        tellAuthority: () => membership.leave(),
+        refusePeers: () => acceptor.refuseNew(),
+        listeners: [inbound, outbound],
+        withinMs: live.config.timing.drain,
+        cut,
       });
       await stack.stop({ deadlineMs: STOP_DEADLINE_MS });
       logger.info('sidecar_stopped');

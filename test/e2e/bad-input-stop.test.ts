@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
-import { connect } from 'node:net';
-import { test } from 'node:test';
+import { once } from 'node:events';
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
+import { test, type TestContext } from 'node:test';
 import { hostOf, httpGet, portOf } from '../support/admin-request.ts';
 import { connectionOver } from '../support/connection-over.ts';
 import { startMesh } from '../support/mesh.ts';
+import { pollUntil } from '../support/poll-until.ts';
 
 /** Whether anybody takes connections there. */
 function listens(where: { path: string } | { host: string; port: number }): Promise<boolean> {
@@ -19,35 +21,68 @@ function listens(where: { path: string } | { host: string; port: number }): Prom
 
 const SLOW_DRAIN = { timing: { drain: '20s' } };
 
+/** An agent that answers a question when the test says so, and any other at once. */
+async function slowAgent(t: TestContext) {
+  let release = (): void => undefined;
+  const released = new Promise<void>((resolve) => (release = resolve));
+  const sockets = new Set<Socket>();
+  const server = createServer({ allowHalfOpen: true }, (socket) => {
+    sockets.add(socket);
+    socket.on('error', () => undefined);
+    socket.on('data', (chunk) => {
+      if (chunk.toString() !== 'slow') socket.end(chunk);
+      else void released.then(() => socket.end('done'));
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.after(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  return { address: `127.0.0.1:${(server.address() as AddressInfo).port}`, release };
+}
+
 for (const stopped of ['planner', 'researcher'] as const) {
   const side = stopped === 'planner' ? 'calling' : 'called';
-  test(`SIGTERM on the ${side} side: an open stream finishes, new calls are refused, exit 0`, async (t) => {
+  test(`SIGTERM on the ${side} side: what is under way finishes, no new peer gets in, exit 0`, async (t) => {
+    const agent = await slowAgent(t);
     const mesh = await startMesh(t, {
-      agents: { planner: { calls: ['researcher'], config: SLOW_DRAIN }, researcher: { config: SLOW_DRAIN } },
+      agents: {
+        planner: { calls: ['researcher'], config: SLOW_DRAIN },
+        researcher: { app: false, config: { ...SLOW_DRAIN, app: { address: agent.address } } },
+      },
     });
     const planner = mesh.agent('planner');
     const { sidecar, addresses } = mesh.agent(stopped);
-    const stream = planner.connect('researcher');
-    for (const part of ['one', 'two']) {
-      stream.socket.write(part);
-      assert.equal((await stream.read(3)).toString(), part);
-    }
+    const open = planner.connect('researcher');
+    open.socket.write('slow');
+    await pollUntil(
+      () => planner.sessions(),
+      ([session]) => session?.connections === 1,
+    );
 
     sidecar.signal('SIGTERM');
     await sidecar.waitFor('sidecar_draining', ({ connections }) => connections === 1);
-    assert.match(await httpGet({ address: addresses.metrics }, '/readyz'), /draining: this sidecar is shutting down/);
+    for (const path of ['/readyz', '/readyz/mesh'])
+      assert.match(await httpGet({ address: addresses.metrics }, path), /draining: this sidecar is shutting down/);
     assert.equal(await httpGet({ address: addresses.metrics }, '/livez'), 'ok\n', 'alive until the end');
-    const { inbound } = addresses;
-    assert.equal(await listens({ host: hostOf(inbound), port: portOf(inbound) }), false, 'no new peers');
-    await assert.rejects(planner.call('researcher', 'too late'));
-    assert.ok(!mesh.agent('researcher').app.received.includes('too late'));
-
-    stream.socket.end('three');
-    assert.equal((await stream.read(5)).toString(), 'three', 'what is open goes on');
-    await connectionOver(stream.socket);
+    assert.equal(await planner.call('researcher', 'quick'), 'quick', 'whoever has nobody else is served for a moment');
+    if (stopped === 'researcher') {
+      await sidecar.waitFor('peer_denied', ({ code }) => code === 'PEER_DRAINING');
+      await planner.waitFor('peer_draining');
+    }
+    // Longer than a connection with nothing under way would be left alone.
+    await new Promise((resolve) => setTimeout(resolve, 600));
+    assert.equal(sidecar.running, true);
+    agent.release();
+    assert.equal((await open.read(4)).toString(), 'done', 'what is under way goes on');
+    open.socket.end();
+    await connectionOver(open.socket);
     assert.equal(await sidecar.exited, 0);
     assert.ok(sidecar.lines.some(({ event }) => event === 'sidecar_stopped'));
     assert.equal(existsSync(addresses.admin), false, 'no socket file is left');
+    const { inbound } = addresses;
+    assert.equal(await listens({ host: hostOf(inbound), port: portOf(inbound) }), false);
     const other = mesh.agent(stopped === 'planner' ? 'researcher' : 'planner');
     assert.deepEqual(
       (await other.decisions()).map(({ rejection }) => rejection?.code).filter((code) => code?.endsWith('_DRIFT')),
@@ -56,14 +91,38 @@ for (const stopped of ['planner', 'researcher'] as const) {
   });
 }
 
-test('SIGTERM with a stream that never ends: cut when the drain time is over, exit 0', async (t) => {
+test('SIGTERM with a connection on which nothing is under way: it is closed in good order, long before the time is over', async (t) => {
   const mesh = await startMesh(t, {
-    agents: { planner: { calls: ['researcher'], config: { timing: { drain: '300ms' } } }, researcher: {} },
+    agents: { planner: { calls: ['researcher'] }, researcher: { config: { timing: { drain: '10m' } } } },
+  });
+  const open = mesh.agent('planner').connect('researcher');
+  open.socket.write('one');
+  await open.read(3);
+  let error: Error | undefined;
+  open.socket.on('error', (cause) => (error = cause));
+  const { sidecar } = mesh.agent('researcher');
+  sidecar.signal('SIGTERM');
+  await once(open.socket, 'end');
+  assert.equal(error, undefined);
+  assert.equal(await sidecar.exited, 0);
+  assert.equal(sidecar.lines.find(({ event }) => event === 'sidecar_drained')?.['connectionsReset'], 0);
+});
+
+test('SIGTERM with a stream that never ends: cut when the drain time is over, exit 0', async (t) => {
+  const agent = await slowAgent(t);
+  const mesh = await startMesh(t, {
+    agents: {
+      planner: { calls: ['researcher'], config: { timing: { drain: '300ms' } } },
+      researcher: { app: false, config: { app: { address: agent.address } } },
+    },
   });
   const planner = mesh.agent('planner');
   const stream = planner.connect('researcher');
-  stream.socket.write('one');
-  await stream.read(3);
+  stream.socket.write('slow');
+  await pollUntil(
+    () => planner.sessions(),
+    ([session]) => session?.connections === 1,
+  );
   planner.sidecar.signal('SIGTERM');
   await connectionOver(stream.socket);
   stream.socket.destroy();

@@ -173,7 +173,7 @@ async function callThrough(stage: Stage, address: string): Promise<string> {
     addresses: { researcher: address },
   });
   const path = (peers.get('researcher') ?? '').slice('unix:'.length);
-  await stage.event(instance, 'sidecar_ready');
+  await stage.event(instance, 'sidecar_mesh_ready');
   const socket = connect({ path });
   socket.on('error', () => undefined);
   try {

@@ -78,7 +78,7 @@ export class Stage {
 
   async startSidecar(name: string): Promise<void> {
     this.addresses.set(name, await this.mesh.startSidecar(this.agent(name)));
-    await this.event(name, 'sidecar_ready');
+    await this.event(name, 'sidecar_mesh_ready');
   }
 
   /** Starts the planner's endless calls. */

@@ -83,7 +83,7 @@ export class DevSession {
   /** So that an agent's first call is not made in vain. An agent that has drifted is started all the same. */
   async #untilReady(agent: string): Promise<void> {
     const match = ({ record }: OutputLine): boolean =>
-      record?.event === 'sidecar_ready' || record?.['subject'] === 'self';
+      record?.event === 'sidecar_mesh_ready' || record?.['subject'] === 'self';
     const expectation = {
       source: sidecarOf(agent),
       what: 'its verdict on its agent',

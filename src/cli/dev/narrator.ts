@@ -26,7 +26,11 @@ const SIDECAR = /^sidecar (.+)$/;
 /** What happens all the time, or is told by another event. */
 const SILENT = new Set([
   'sidecar_listening',
+  'sidecar_ready',
   'sidecar_draining',
+  'sidecar_drained',
+  'peer_draining',
+  'config_applied',
   'sidecar_stopped',
   'stopping',
   'authority_stopped',
@@ -78,7 +82,7 @@ export class Narrator {
 
   #sidecar(agent: string, record: LogRecord): Sentence | undefined {
     switch (record.event) {
-      case 'sidecar_ready':
+      case 'sidecar_mesh_ready':
         return say(
           'quiet',
           `${agent} joined the mesh and is in order (instance ${word(record, 'instance').slice(0, 8)})`,

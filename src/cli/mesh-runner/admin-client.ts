@@ -11,26 +11,38 @@ const TIMEOUT_MS = 5_000;
  * where nobody answers.
  */
 export async function readAdmin(socket: string, path: string): Promise<unknown> {
-  const { status, answer } = await get(socket, path);
+  const { status, answer } = await askAdmin(socket, { path });
   if (status !== 200) {
     throw new MeshError('ADMIN_REFUSED', `${socket} answered ${path} with ${status}: ${answer.trim().slice(0, 500)}`);
   }
   return JSON.parse(answer) as unknown;
 }
 
-function get(socketPath: string, path: string): Promise<{ status: number; answer: string }> {
+/**
+ * Asks an admin socket.
+ *
+ * @returns the answer, whatever it says.
+ * @throws the system's error where nobody answers.
+ */
+export function askAdmin(
+  socketPath: string,
+  { method = 'GET', path }: { readonly method?: 'GET' | 'POST'; readonly path: string },
+): Promise<{ status: number; answer: string }> {
   return new Promise((resolve, reject) => {
     const signal = AbortSignal.timeout(TIMEOUT_MS);
-    const call = request({ socketPath, path, agent: false, headers: { host: 'localhost' }, signal }, (response) => {
-      let answer = '';
-      response.setEncoding('utf8');
-      response.on('data', (chunk: string) => {
-        answer += chunk;
-        if (answer.length > MAX_ANSWER_BYTES) call.destroy(new Error('the answer is too long'));
-      });
-      response.on('end', () => resolve({ status: response.statusCode ?? 0, answer }));
-      response.on('error', reject);
-    });
+    const call = request(
+      { socketPath, method, path, agent: false, headers: { host: 'localhost' }, signal },
+      (response) => {
+        let answer = '';
+        response.setEncoding('utf8');
+        response.on('data', (chunk: string) => {
+          answer += chunk;
+          if (answer.length > MAX_ANSWER_BYTES) call.destroy(new Error('the answer is too long'));
+        });
+        response.on('end', () => resolve({ status: response.statusCode ?? 0, answer }));
+        response.on('error', reject);
+      },
+    );
     call.on('error', reject);
     call.end();
   });

@@ -18,7 +18,9 @@ export interface DataAcceptorDeps {
   /** This instance's id. */
   readonly instanceId: () => string;
   /** Where the agent listens, `host:port` or `unix:path`; `undefined`: it takes no calls. */
-  readonly appAddress: string | undefined;
+  readonly appAddress: () => string | undefined;
+  /** A call could not be handed to the agent. */
+  readonly onAppUnreached: (detail: string) => void;
   readonly prefaceTimeoutMs: number;
   readonly appConnectTimeoutMs: number;
   /** How long a connection may wait, unread, for a session that is still proving itself. */
@@ -33,9 +35,15 @@ export interface DataAcceptorDeps {
 export class DataAcceptor {
   readonly #deps: DataAcceptorDeps;
   #parked = 0;
+  #closed = false;
 
   constructor(deps: DataAcceptorDeps) {
     this.#deps = deps;
+  }
+
+  /** From now on every new connection is told that we are going away; those that are open go on. */
+  refuseNew(): void {
+    this.#closed = true;
   }
 
   async accept(peer: InboundPeer): Promise<void> {
@@ -62,6 +70,7 @@ export class DataAcceptor {
   /** The live session that this connection belongs to, or why there is none. */
   async #sessionFor(open: Open, peer: InboundPeer): Promise<Session | Rejection> {
     const { instanceId, registry } = this.#deps;
+    if (this.#closed) return rejection('PEER_DRAINING', 'this sidecar is shutting down and takes no new connections');
     if (open.instanceId !== instanceId()) {
       return rejection('WRONG_INSTANCE', `meant for instance ${open.instanceId}, this is ${instanceId()}`);
     }
@@ -126,7 +135,8 @@ export class DataAcceptor {
   }
 
   #connectAgent(): Promise<Socket | Rejection> {
-    const { appAddress, appConnectTimeoutMs } = this.#deps;
+    const { appConnectTimeoutMs, onAppUnreached } = this.#deps;
+    const appAddress = this.#deps.appAddress();
     if (appAddress === undefined) {
       return Promise.resolve(rejection('APP_UNREACHABLE', 'no app.address is configured: this agent takes no calls'));
     }
@@ -135,6 +145,7 @@ export class DataAcceptor {
       const fail = (detail: string) => {
         clearTimeout(timer);
         socket.destroy();
+        onAppUnreached(detail);
         resolve(rejection('APP_UNREACHABLE', `${appAddress}: ${detail}`));
       };
       const timer = setTimeout(() => fail(`no connection within ${appConnectTimeoutMs} ms`), appConnectTimeoutMs);

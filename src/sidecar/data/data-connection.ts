@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { resetSocket } from '../../platform/reset-socket.ts';
-import { tunnel } from '../../dataplane/tunnel.ts';
+import { FinishingTunnel } from '../../dataplane/finishing-tunnel.ts';
 import { closeReasonOf } from '../decision-log.ts';
 import type { Direction, SidecarMetrics } from '../sidecar-metrics.ts';
 import type { Session, SessionConnection } from '../session/session.ts';
@@ -15,7 +15,9 @@ export class DataConnection implements SessionConnection {
   readonly #raw: Socket;
   readonly #mesh: TLSSocket;
   #agent: Socket | undefined;
+  #tunnel: FinishingTunnel | undefined;
   #reset = false;
+  #finishing = false;
 
   constructor({ raw, socket, agent }: { raw: Socket; socket: TLSSocket; agent?: Socket }) {
     this.#raw = raw;
@@ -35,6 +37,11 @@ export class DataConnection implements SessionConnection {
     if (this.#agent !== undefined) resetSocket(this.#agent);
   }
 
+  finish(): void {
+    this.#finishing = true;
+    this.#tunnel?.finish();
+  }
+
   /** The agent's side of an inbound connection is known only after it was dialled. */
   attach(agent: Socket): void {
     this.#agent = agent;
@@ -50,16 +57,27 @@ export class DataConnection implements SessionConnection {
       return;
     }
     metrics.connections.add({ direction }, 1);
-    const mesh = this.#mesh;
-    const outcome = await tunnel(
-      { stream: mesh, reset: () => this.#raw.resetAndDestroy() },
-      { stream: agent, reset: () => resetSocket(agent) },
-    );
+    const peersEnd = { stream: this.#mesh, reset: () => this.#raw.resetAndDestroy() };
+    const agentsEnd = { stream: agent, reset: () => resetSocket(agent) };
+    const called = direction === 'inbound';
+    const carried = new FinishingTunnel({
+      client: called ? peersEnd : agentsEnd,
+      server: called ? agentsEnd : peersEnd,
+    });
+    this.#tunnel = carried;
+    if (this.#finishing) carried.finish();
+    const outcome = await carried.over;
     metrics.connections.add({ direction }, -1);
     registry.release(session, this);
     const byUs = this.#reset || session.state === 'ended';
     metrics.connectionsClosed.add({
-      reason: byUs ? closeReasonOf(session.cause) : outcome === 'finished' ? 'finished' : 'error',
+      reason: byUs
+        ? closeReasonOf(session.cause)
+        : outcome === 'reset'
+          ? 'error'
+          : this.#finishing
+            ? 'drain'
+            : 'finished',
     });
   }
 }

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import { rejection, type Rejection } from '../../domain/rejection.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { dataAnswerCodec, dataOpenCodec } from '../../wire/services.ts';
-import { refusedBy } from '../exchange/exchange.ts';
+import { refusedBy, type ExchangeTiming } from '../exchange/exchange.ts';
 import type { Session } from '../session/session.ts';
 import type { SessionRegistry } from '../session/session-registry.ts';
 import { DATA_ALPN, type TrustedRoots } from '../transport/peer-inspection.ts';
@@ -14,9 +14,8 @@ export interface DataDiallerDeps {
   readonly clock: Clock;
   readonly registry: SessionRegistry;
   readonly roots: () => TrustedRoots;
-  readonly handshakeTimeoutMs: number;
-  /** For the peer to answer the preface; it may first have to reach its agent. */
-  readonly answerTimeoutMs: number;
+  /** The exchange's limit is also that of the peer's answer: it may first have to reach its agent. */
+  readonly timing: Pick<ExchangeTiming, 'handshakeTimeoutMs' | 'exchangeTimeoutMs'>;
 }
 
 export type DataDialResult =
@@ -53,7 +52,7 @@ export async function dialData(session: Session, agent: Socket, deps: DataDialle
     correlationId: session.correlationId,
   };
   socket.write(framePreface(dataOpenCodec.encode(open)));
-  const answer = await readPreface(socket, deps.answerTimeoutMs);
+  const answer = await readPreface(socket, deps.timing.exchangeTimeoutMs);
   if (!answer.ok) return refuse(rejection('DATA_PREFACE_INVALID', answer.detail));
   const refusal = decodeAnswer(answer.message);
   if (refusal !== undefined) return refuse(refusal);
@@ -65,13 +64,13 @@ export async function dialData(session: Session, agent: Socket, deps: DataDialle
 async function secure({ peer, terms }: Session, deps: DataDiallerDeps): Promise<SecuredConnection> {
   if (terms === undefined || terms.dataAddress === '')
     throw new ConnectionRefused(rejection('PEER_ADDRESS_UNKNOWN', `${peer} takes no data connections`));
-  const raw = await openTcp(terms.dataAddress, deps.handshakeTimeoutMs);
+  const raw = await openTcp(terms.dataAddress, deps.timing.handshakeTimeoutMs);
   return secureOutbound({
     raw,
     context: terms.ours.tls,
     roots: deps.roots(),
     alpn: DATA_ALPN,
-    timeoutMs: deps.handshakeTimeoutMs,
+    timeoutMs: deps.timing.handshakeTimeoutMs,
     now: () => deps.clock.now(),
   });
 }

@@ -33,6 +33,7 @@ export class ControlStream implements ControlLink {
   readonly #stream: MessageStream;
   readonly #socket: TLSSocket;
   readonly #queue: IncomingMessage[] = [];
+  readonly closed: Promise<void>;
   #wake: (() => void) | undefined;
   #ended = false;
   #closing = false;
@@ -42,6 +43,10 @@ export class ControlStream implements ControlLink {
   constructor(stream: MessageStream, socket: TLSSocket) {
     this.#stream = stream;
     this.#socket = socket;
+    this.closed = new Promise((resolve) => {
+      socket.once('close', () => resolve());
+      if (socket.destroyed) resolve();
+    });
     stream.on('data', (message: IncomingMessage) => this.#receive(message));
     const finish = () => this.#finish();
     stream.once('end', finish);

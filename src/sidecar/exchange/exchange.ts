@@ -49,6 +49,8 @@ export interface ExchangeDeps {
   readonly dataAddress: () => string;
   /** The peer, or a connection of ours, has found that a session we dialled must be continued. */
   readonly continueSession: (session: Session) => void;
+  /** The peer of a live session says that it is going away; it may say so again and again. */
+  readonly onPeerDraining: (session: Session) => void;
   /** A session that was accepted needs heartbeats, renewed tokens and its incoming messages judged. */
   readonly keepAlive: (live: LiveExchange) => void;
 }

@@ -26,6 +26,7 @@ export class KeepAlive {
   readonly #deps: ExchangeDeps;
   readonly #live = new Map<LiveExchange['session'], Beating>();
   #stopTick: (() => void) | undefined;
+  #draining = false;
 
   constructor(deps: Omit<ExchangeDeps, 'keepAlive'>) {
     this.#deps = { ...deps, keepAlive: (live) => this.adopt(live) };
@@ -37,7 +38,7 @@ export class KeepAlive {
 
   /** Watches over one accepted session until it ends. */
   adopt(live: LiveExchange): void {
-    const beating = new Beating(live, this.#deps);
+    const beating = new Beating(live, this.#deps, () => this.#draining);
     // The connection before may still have something to say; we say nothing more there.
     this.#live.get(live.session)?.supersede();
     this.#live.set(live.session, beating);
@@ -53,6 +54,12 @@ export class KeepAlive {
   /** What we measure, or our token, has changed: every peer learns it now. */
   announce(): void {
     for (const beating of this.#live.values()) beating.announce();
+  }
+
+  /** From now on every proof says that we are going away; every peer learns it now. */
+  drain(): void {
+    this.#draining = true;
+    this.announce();
   }
 
   start(): void {
@@ -90,6 +97,7 @@ export class KeepAlive {
 class Beating {
   readonly live: LiveExchange;
   readonly #deps: ExchangeDeps;
+  readonly #draining: () => boolean;
   #stated: Statement;
   #peerToken: VerifiedToken;
   readonly #mayProve: RateLimit;
@@ -98,11 +106,12 @@ class Beating {
   #lastBeatAt: number;
   #superseded = false;
 
-  constructor(live: LiveExchange, deps: ExchangeDeps) {
+  constructor(live: LiveExchange, deps: ExchangeDeps, draining: () => boolean) {
     const { permit } = live.session;
     if (permit === undefined) throw new TypeError('only an accepted session is kept alive');
     this.live = live;
     this.#deps = deps;
+    this.#draining = draining;
     this.#stated = live.stated;
     this.#peerToken = permit.standing.token;
     const limit = { burst: PROOF_BURST, perSecond: PROOFS_PER_SECOND, clock: deps.clock };
@@ -165,7 +174,8 @@ class Beating {
     const statement = ours.statement();
     if (statement.ait !== this.#stated.ait) stream.send({ aitUpdate: { ait: statement.ait } });
     this.#stated = statement;
-    stream.send({ heartbeat: { jws: proofs.next(statement, this.#deps.clock.now()) } });
+    const jws = proofs.next(statement, this.#deps.clock.now());
+    stream.send({ heartbeat: { jws, draining: this.#draining() } });
     this.#lastBeatAt = this.#deps.clock.monotonic();
     this.#schedule();
   }
@@ -194,7 +204,12 @@ class Beating {
     if (ending !== null && ending !== undefined) return refusedBy(ending, 'PEER_ENDED');
     // What counts from now on is said on the connection that came after; only an end still comes from the one before.
     if (this.#superseded) return undefined;
-    if (message.heartbeat !== null && message.heartbeat !== undefined) return this.#judgeProof(message.heartbeat.jws);
+    if (message.heartbeat !== null && message.heartbeat !== undefined) {
+      const { jws, draining } = message.heartbeat;
+      const cause = this.#judgeProof(jws);
+      if (cause === undefined && draining) this.#deps.onPeerDraining(this.live.session);
+      return cause;
+    }
     if (message.aitUpdate !== null && message.aitUpdate !== undefined) return this.#judgeToken(message.aitUpdate.ait);
     const { session } = this.live;
     if (session.role === 'dialler' && 'reconnect' in message && message.reconnect !== null) {

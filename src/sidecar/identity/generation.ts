@@ -156,6 +156,16 @@ export class Generation implements PresentedIdentity {
     if (this.#renewAt?.reached() === true) this.#ask();
   }
 
+  /**
+   * Tells the authority at once where we are to be found now, or (with no address) that peers are to be sent elsewhere.
+   * The token that comes with it is not needed.
+   *
+   * @throws AuthorityError where it cannot be told; peers then learn it when our Watch has been closed for a while
+   */
+  async tellAddress(): Promise<void> {
+    if (this.#measurement !== undefined) await this.#issue(this.#measurement);
+  }
+
   dispose(): void {
     this.#disposed = true;
     this.#cancelRetry?.();

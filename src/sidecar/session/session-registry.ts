@@ -31,8 +31,9 @@ export class SessionRegistry {
   readonly #deps: SessionRegistryDeps;
   readonly #sessions = new Set<Session>();
   readonly #byId = new Map<string, Session>();
-  readonly #releases: (() => void)[] = [];
+  readonly #watching = new Set<() => void>();
   readonly #waiting = new Map<Session, Set<() => void>>();
+  #draining = false;
 
   constructor(deps: SessionRegistryDeps) {
     this.#deps = deps;
@@ -40,6 +41,21 @@ export class SessionRegistry {
 
   register(session: Session): void {
     this.#sessions.add(session);
+    this.#refuseWhileDraining(session);
+  }
+
+  /**
+   * We are going away: nobody gets a new session with us, while those that are live go on, are judged as ever, and may
+   * still open connections. Each connection, open or to come, ends as soon as nothing is under way on it.
+   */
+  drain(): void {
+    this.#draining = true;
+    for (const { connections } of this.#sessions) for (const connection of connections) connection.finish();
+  }
+
+  /** Whether {@link drain} was called. */
+  get draining(): boolean {
+    return this.#draining;
   }
 
   /** @returns false if another session has this id already, which only a hostile peer can bring about. */
@@ -70,7 +86,7 @@ export class SessionRegistry {
    */
   accept(session: Session, terms: SessionTerms): Acceptance {
     if (session.state === 'ended') return { ok: false, cause: session.cause ?? NOT_LIVE };
-    const own = this.#deps.ownRejection();
+    const own = this.#deps.ownRejection() ?? this.#refuseWhileDraining(session);
     if (own !== undefined) return { ok: false, cause: this.end(session, own) };
     session.terms = terms;
     session.permit = terms.permit;
@@ -175,23 +191,32 @@ export class SessionRegistry {
       return false;
     }
     session.connections.add(connection);
+    if (this.#draining) connection.finish();
+    for (const changed of this.#watching) changed();
     return true;
   }
 
   release(session: Session, connection: SessionConnection): void {
     session.connections.delete(connection);
     session.usedAt = this.#deps.clock.monotonic();
-    for (const resolve of this.#releases.splice(0)) resolve();
+    for (const changed of this.#watching) changed();
   }
 
-  /** Resolves when any connection is released, at the latest after `withinMs`. */
-  nextRelease(withinMs: number): Promise<void> {
+  /** Resolves when a connection comes or goes: true; after `withinMs`, or when the signal aborts: false. */
+  nextChange(withinMs: number, signal: AbortSignal): Promise<boolean> {
     return new Promise((resolve) => {
-      const timer = setTimeout(resolve, withinMs);
-      this.#releases.push(() => {
+      const done = (changed: boolean) => {
         clearTimeout(timer);
-        resolve();
-      });
+        signal.removeEventListener('abort', giveUp);
+        this.#watching.delete(changes);
+        resolve(changed);
+      };
+      const changes = () => done(true);
+      const giveUp = () => done(false);
+      const timer = setTimeout(giveUp, withinMs);
+      this.#watching.add(changes);
+      signal.addEventListener('abort', giveUp);
+      if (signal.aborted) giveUp();
     });
   }
 
@@ -215,6 +240,12 @@ export class SessionRegistry {
   /** Whether a live session shows this certificate. */
   hasLive(thumbprint: string): boolean {
     return this.live().some((session) => session.hasShown(thumbprint));
+  }
+
+  /** Our own agent may still have somebody to call; whoever wants to call it has to go elsewhere. */
+  #refuseWhileDraining(session: Session): Rejection | undefined {
+    if (!this.#draining || session.role === 'dialler') return undefined;
+    return this.end(session, rejection('PEER_DRAINING', 'this sidecar is shutting down and takes no new sessions'));
   }
 
   #endSome(sessions: readonly Session[], cause: Rejection): Rejection | undefined {

@@ -13,6 +13,8 @@ export type SessionState = 'proving' | 'live' | 'ended';
 export interface SessionConnection {
   /** Both of its sockets, at once, so that neither side can read on. */
   reset(): void;
+  /** In good order: what is under way on it may end, then it closes. */
+  finish(): void;
 }
 
 /** The control connection, as far as a session needs it. */
@@ -23,6 +25,8 @@ export interface ControlLink {
   sayGoodbye(ending: PeerEnding, refusal: boolean): void;
   /** Closes once everything written has left, or after 50 ms. */
   closeSoon(): void;
+  /** Resolves when the connection is gone, and what was written with it has left or never will. */
+  readonly closed: Promise<void>;
 }
 
 /** What one exchange has established, once both sides have accepted. */

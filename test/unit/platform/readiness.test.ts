@@ -52,3 +52,19 @@ test('whenReady waits, returns at once when ready, and gives up with its signal'
   await waiting;
   await readiness.whenReady();
 });
+
+test('a view without some blockers follows the whole, and has a readiness of its own', async () => {
+  const readiness = new Readiness([
+    { name: 'join', reason: 'not admitted' },
+    { name: 'app', reason: 'not listening' },
+  ]);
+  const view = readiness.without(new Set(['app']));
+  let ready = false;
+  const whenReady = view.whenReady().then(() => (ready = true));
+  assert.deepEqual([view.ready, view.blockers().map(({ name }) => name)], [false, ['join']]);
+  readiness.clear('join');
+  await whenReady;
+  assert.deepEqual([ready, view.ready, readiness.ready], [true, true, false]);
+  readiness.block('draining', 'going');
+  assert.deepEqual([view.ready, view.blockers().map(({ name }) => name)], [false, ['draining']]);
+});

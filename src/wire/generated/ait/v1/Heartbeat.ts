@@ -8,6 +8,11 @@ export interface Heartbeat {
    * As in Proof, with the next sequence number.
    */
   'jws'?: (string);
+  /**
+   * The sender is going away in good order. The session goes on until Goodbye, and so does what is open in it; the
+   * receiver opens new data connections elsewhere where it can, and where it cannot, may still open them here.
+   */
+  'draining'?: (boolean);
 }
 
 /**
@@ -18,4 +23,9 @@ export interface Heartbeat__Output {
    * As in Proof, with the next sequence number.
    */
   'jws': (string);
+  /**
+   * The sender is going away in good order. The session goes on until Goodbye, and so does what is open in it; the
+   * receiver opens new data connections elsewhere where it can, and where it cannot, may still open them here.
+   */
+  'draining': (boolean);
 }

@@ -1,0 +1,99 @@
+import type { SpiffeId } from '../domain/agent-id.ts';
+import { after } from '../platform/clock.ts';
+import type { Component } from '../platform/component.ts';
+import type { Logger } from '../platform/logger.ts';
+import type { Peers } from './live-config.ts';
+import type { Outbound } from './outbound.ts';
+
+export interface OutboundSetOptions {
+  readonly logger: Logger;
+  readonly peers: () => Peers;
+  /** Makes the listener for one peer; it is not started. */
+  readonly make: (peer: SpiffeId, listen: string) => Outbound;
+  /** A peer is not to be called any more, or is to be found elsewhere: connections that are open finish. */
+  readonly onLeft: (peer: SpiffeId) => void;
+  /** How long connections of a listener that is gone may go on, in ms. */
+  readonly drainMs: () => number;
+}
+
+interface Entry {
+  readonly listen: string;
+  readonly outbound: Outbound;
+}
+
+/** The listeners for our agent, one for each peer, as the configuration in force has them. */
+export class OutboundSet implements Component {
+  readonly name = 'outbound listeners';
+  readonly #options: OutboundSetOptions;
+  readonly #entries = new Map<SpiffeId, Entry>();
+  readonly #leaving = new Map<Outbound, () => void>();
+
+  constructor(options: OutboundSetOptions) {
+    this.#options = options;
+  }
+
+  async start(): Promise<void> {
+    for (const [peer, { listen }] of this.#options.peers()) {
+      const outbound = this.#options.make(peer, listen);
+      this.#entries.set(peer, { listen, outbound });
+      await outbound.start();
+    }
+  }
+
+  /** Where our agent calls each peer, as bound. */
+  addresses(): readonly { readonly agent: SpiffeId; readonly listen: string }[] {
+    return [...this.#entries].map(([agent, { outbound }]) => ({ agent, listen: outbound.address }));
+  }
+
+  /** Takes no more connections; those that are open go on. */
+  refuseNew(): void {
+    for (const { outbound } of this.#entries.values()) outbound.refuseNew();
+  }
+
+  async stop(): Promise<void> {
+    for (const cancel of this.#leaving.values()) cancel();
+    const all = [...[...this.#entries.values()].map(({ outbound }) => outbound), ...this.#leaving.keys()];
+    await Promise.all(all.map((outbound) => outbound.stop()));
+  }
+
+  /**
+   * Binds what these peers need and is not there yet.
+   *
+   * @returns what takes the new listeners into use and lets go of those that are not wanted any more. Until it is called
+   * nobody can tell the difference.
+   * @throws MeshError when an address cannot be bound; nothing has changed then
+   */
+  async prepare(peers: Peers): Promise<() => void> {
+    const fresh = new Map<SpiffeId, Entry>();
+    try {
+      for (const [peer, { listen }] of peers) {
+        if (this.#entries.get(peer)?.listen === listen) continue;
+        const outbound = this.#options.make(peer, listen);
+        fresh.set(peer, { listen, outbound });
+        await outbound.start();
+      }
+    } catch (error) {
+      await Promise.all([...fresh.values()].map(({ outbound }) => outbound.stop()));
+      throw error;
+    }
+    return () => {
+      for (const [peer, { outbound }] of this.#entries) {
+        if (peers.has(peer) && !fresh.has(peer)) continue;
+        this.#entries.delete(peer);
+        this.#letGo(outbound);
+        if (!peers.has(peer)) this.#options.onLeft(peer);
+      }
+      for (const [peer, entry] of fresh) this.#entries.set(peer, entry);
+    };
+  }
+
+  #letGo(outbound: Outbound): void {
+    const { logger, drainMs } = this.#options;
+    outbound.refuseNew();
+    const run = () => {
+      this.#leaving.delete(outbound);
+      outbound.stop().catch((error: unknown) => logger.error('outbound_not_stopped', { name: outbound.name, error }));
+    };
+    this.#leaving.set(outbound, after({ delayMs: drainMs(), run, keepAlive: false }));
+  }
+}
