@@ -5,6 +5,8 @@ import { registerBaselineCommands } from './baseline-command.ts';
 import { registerDemoCommand } from './demo-command.ts';
 import { registerDevCommand } from './dev-command.ts';
 import { registerExplainCommand } from './explain-command.ts';
+import { registerMeshCommands } from './mesh-command.ts';
+import { registerOperatorCommands } from './operator-command.ts';
 import { registerSidecarCommand } from './sidecar-command.ts';
 import { EXIT } from './exit-codes.ts';
 import { VERSION } from './version.ts';
@@ -21,6 +23,8 @@ registerAuthorityCommands(program);
 registerSidecarCommand(program);
 registerBaselineCommands(program);
 registerExplainCommand(program);
+registerMeshCommands(program);
+registerOperatorCommands(program);
 
 try {
   await program.parseAsync();

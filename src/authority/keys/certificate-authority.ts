@@ -116,6 +116,18 @@ export class CertificateAuthority {
     return this.#issue(agent, publicKey);
   }
 
+  /**
+   * Issues to an operator of our own trust domain, for as long as was decided; never beyond the root's own end.
+   *
+   * @throws MeshError `CERTIFICATE_INVALID`
+   */
+  issueOperatorCertificate(operator: SpiffeId, publicKey: KeyObject, lifetimeMs: number): IssuedSvid {
+    if (kindOf(operator) !== 'operator' || trustDomainOf(operator) !== this.#options.trustDomain) {
+      throw new MeshError('CERTIFICATE_INVALID', `${operator} is not an operator of ${this.#options.trustDomain}`);
+    }
+    return this.#issue(operator, publicKey, lifetimeMs);
+  }
+
   /** A fresh key and certificate for the authority's own listener, with the root sent along for first contact. */
   issueServerIdentity(): { readonly certPem: string; readonly keyPem: string; readonly notAfter: number } {
     const { publicKey, privateKey } = generateKeyPair();
@@ -123,15 +135,15 @@ export class CertificateAuthority {
     return { certPem: pem + this.rootPem, keyPem: privateKeyToPem(privateKey), notAfter };
   }
 
-  #issue(spiffeId: SpiffeId, publicKey: KeyObject): IssuedSvid {
-    const { clock, random, svidLifetimeMs } = this.#options;
+  #issue(spiffeId: SpiffeId, publicKey: KeyObject, lifetimeMs = this.#options.svidLifetimeMs): IssuedSvid {
+    const { clock, random } = this.#options;
     const now = clock.now();
     const pem = issueSvid({
       issuer: this.#issuer,
       publicKey,
       spiffeId,
       notBefore: now - BACKDATE_MS,
-      notAfter: Math.min(now + svidLifetimeMs, this.#issuer.notAfter),
+      notAfter: Math.min(now + lifetimeMs, this.#issuer.notAfter),
       serial: random.bytes(16),
     });
     const der = readX509(pem).raw;
