@@ -20,6 +20,7 @@ import { adminRoutes, type SidecarAddresses } from './admin-routes.ts';
 import type { SidecarConfig } from './config.ts';
 import { DataAcceptor } from './data/data-acceptor.ts';
 import { DecisionLog } from './decision-log.ts';
+import { answerOperator, type DisclosureDeps } from './disclosure.ts';
 import { drainConnections } from './drain.ts';
 import { acceptExchange } from './exchange/acceptor.ts';
 import { dialExchange } from './exchange/dialler.ts';
@@ -118,6 +119,13 @@ export function createSidecar(options: SidecarOptions): Sidecar {
     onFailure: (dimension, reason) => metrics.measurementFailures.add({ dimension, reason }),
     promptMemory,
   });
+  const disclosure: DisclosureDeps = {
+    logger,
+    now: () => clock.now(),
+    measurement: () => measurer.current(),
+    baselines: () => membership.state?.baselines.get(self) ?? [],
+    promptMemory,
+  };
   const dataAddress = (): string => config.inbound.advertise ?? reachableAddress(inbound.address);
   const membership: MeshMembership = new MeshMembership({
     ...core,
@@ -129,6 +137,14 @@ export function createSidecar(options: SidecarOptions): Sidecar {
     authorityAddress: config.authority.address ?? credential.authority,
     ownRejection: () => ownRejection(),
     sessions: () => registry.live(),
+    status: () => ({
+      version,
+      measurement: measurer.current(),
+      baseline: standing.baseline,
+      rejection: standing.rejection,
+      blockers: readiness.blockers(),
+    }),
+    answer: (question) => answerOperator(question, disclosure),
     onToken: () => reactions.tokenRenewed(),
     onRotated: () => reactions.rotated(),
     onState: (change) => reactions.stateChanged(change),
@@ -300,6 +316,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
   let cancelTick = (): void => undefined;
   const tick = () => {
     reactions.secondPassed();
+    membership.report();
     cancelTick = after({ delayMs: 1000, run: tick, keepAlive: false });
   };
 

@@ -94,8 +94,8 @@ export class OperatorListener implements Component {
   #onSecure(socket: TLSSocket): void {
     socket.on('error', () => socket.destroy());
     const der = derOf(socket);
-    // The type says Error, Node says its code.
-    const problem = String(socket.authorizationError as unknown);
+    // Its code, whatever the type says.
+    const problem = String(socket.authorizationError);
     if (socket.isSessionReused()) this.#refuse(socket, 'the TLS session was resumed');
     else if (socket.alpnProtocol !== ALPN) this.#refuse(socket, 'no http/1.1');
     else if (der === undefined) this.#refuse(socket, 'no certificate');

@@ -205,8 +205,9 @@ export class DecisionLog implements Component {
     }
     while (this.#segments.length > SEGMENTS + 1) {
       const [segment] = this.#segments;
-      while (this.#entries[0]?.segment === segment && segment !== undefined) this.#forgetOldest();
-      if (segment === undefined || !(await this.#remove(segment))) break;
+      if (segment === undefined) break;
+      while (this.#entries[0]?.segment === segment) this.#forgetOldest();
+      if (!(await this.#remove(segment))) break;
     }
     for (const segment of this.#segments.slice(0, -1)) if (segment.held === 0) await this.#remove(segment);
     const last = this.#segments.at(-1);
