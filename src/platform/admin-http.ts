@@ -121,11 +121,16 @@ async function serve(request: IncomingMessage, response: ServerResponse, serving
       outcome: status < 400 ? 'ok' : refused ? 'refused' : 'failed',
       status,
       code,
+      ...(refused && { peer: request.socket.remoteAddress, detail: detailOf(body) }),
     });
   }
   // A stranger gets an answer, and no place to stay.
   if (operator === undefined) response.shouldKeepAlive = false;
   send(response, answer);
+}
+
+function detailOf(body: unknown): string {
+  return String((body as { detail?: unknown } | null)?.detail).slice(0, MAX_LOGGED_CHARS);
 }
 
 interface Question {
