@@ -3,7 +3,8 @@ import { createPublicKey } from 'node:crypto';
 import { connect as tlsConnect, type ConnectionOptions } from 'node:tls';
 import { chmod, readFile, stat, writeFile } from 'node:fs/promises';
 import { test } from 'node:test';
-import { request } from 'node:https';
+import { createServer, request } from 'node:https';
+import type { AddressInfo } from 'node:net';
 import { createRoot } from '../../src/crypto/x509-issuer.ts';
 import { privateKeyFromPem, privateKeyToPem } from '../../src/crypto/keys.ts';
 import { createTlsContext } from '../../src/crypto/tls-context.ts';
@@ -353,6 +354,25 @@ test('operators: who is let in over the network, and to what', async (t) => {
     assert.equal((await runAit(['status', '--operator', `${viewer}.bad`])).code, 1);
     assert.equal((await runAit(['status', '--operator', viewer, '--admin', 'x.sock'])).code, 2);
   });
+
+  for (const id of ['agent/planner', 'operator/ada', 'verifier']) {
+    await t.test(`${id} at the address of the authority, under our own root, is not taken for it`, async () => {
+      const { certPem, keyPair } = attacker.forger.identity({ spiffeId: `spiffe://acme.example/${id}`, measurement });
+      let requests = 0;
+      const options = { cert: certPem + attacker.forger.rootPem, key: privateKeyToPem(keyPair.privateKey) };
+      const fake = createServer({ ...options, ALPNProtocols: ['http/1.1'] }, (_, response) => {
+        requests += 1;
+        response.end('{}');
+      });
+      await new Promise<void>((resolve) => fake.listen(0, '127.0.0.1', resolve));
+      const { port } = fake.address() as AddressInfo;
+      const outcome = await runAit(['status', '--operator', admin, '--authority', `127.0.0.1:${port}`]);
+      fake.close();
+      assert.equal(outcome.code, 5, outcome.output);
+      assert.match(outcome.output, /is not the authority of the operator file/);
+      assert.equal(requests, 0);
+    });
+  }
 
   await t.test('operators outlive a kill -9 of the authority', async () => {
     await authority.process.kill();
