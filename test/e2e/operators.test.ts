@@ -159,7 +159,11 @@ test('operators: who is let in over the network, and to what', async (t) => {
     const old = tlsConnect({
       host: hostOf(address),
       port: portOf(address),
-      ...{ cert, key, ca: roots, maxVersion: 'TLSv1.2', ALPNProtocols: ['http/1.1'] },
+      cert: cert!,
+      key: key!,
+      ca: [...roots],
+      maxVersion: 'TLSv1.2',
+      ALPNProtocols: ['http/1.1'],
       checkServerIdentity: () => undefined,
     });
     let secured = false;
@@ -303,7 +307,7 @@ test('operators: who is let in over the network, and to what', async (t) => {
 
   await t.test("an operator's certificate opens no other door: gRPC, other sidecars", async () => {
     const { certPem: cert, keyPem: key } = shownBy(admin);
-    const socket = await attacker.tls(authority.address, { cert, key } as object);
+    const socket = await attacker.tls(authority.address, { cert: cert!, key: key! });
     const session = attacker.http2(socket);
     const stream = session.request({
       ':method': 'POST',

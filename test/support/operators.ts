@@ -20,11 +20,8 @@ export async function createOperator(
   const folder = join(authority.folder, 'operators');
   await mkdir(folder, { recursive: true });
   const out = join(folder, `${name}-${performance.now()}.json`);
-  const more = expires === undefined ? [] : ['--expires', expires];
-  const made = await runAit([
-    ...['operator', 'create', name, '--role', role, '--admin', authority.adminSocket, '--out', out],
-    ...more,
-  ]);
+  const args = ['operator', 'create', name, '--role', role, '--admin', authority.adminSocket, '--out', out];
+  const made = await runAit([...args, ...(expires === undefined ? [] : ['--expires', expires])]);
   if (made.code !== 0) throw new Error(made.output);
   return out;
 }

@@ -1,7 +1,7 @@
 import { resolveAgentId, type SpiffeId, type TrustDomain } from '../../domain/agent-id.ts';
 import { objectAt, stringAt } from '../../domain/json-shape.ts';
 import { AdminProblem } from '../../platform/admin-http.ts';
-import type { AdminBody, AdminRoutes } from '../../platform/admin-socket.ts';
+import type { AdminAnswer, AdminBody, AdminRequest, AdminRoutes } from '../../platform/admin-socket.ts';
 import type { Logger } from '../../platform/logger.ts';
 import type { PromptDifference__Output } from '../../wire/generated/ait/v1/PromptDifference.ts';
 import type { InstanceReports, ReportedInstance } from '../reports/instance-reports.ts';
@@ -18,33 +18,34 @@ export interface DriftRoutesDeps {
  * `POST /drift/show` takes `{agent, instance?}`. Its answer is the one place where text of a prompt leaves a sidecar: it
  * goes to the operator who asked, and into no log, metric or file.
  */
-export function driftRoutes({ trustDomain, reports, questions, logger }: DriftRoutesDeps): AdminRoutes {
-  return {
-    'POST /drift/show': async ({ body, operator }) => {
-      const { agent, instance } = readRequest(body, trustDomain);
-      const { id } = chooseInstance(reports, agent, instance);
-      const answer = await questions.askPromptDifference(id, operator.name);
-      const { outcome } = answer;
-      const prompts = outcome === 'answered' ? answer.prompts : [];
-      logger.info('prompt_disclosed', {
-        operator: operator.name,
-        agent,
-        instance: id,
-        outcome,
-        prompts: prompts.map(({ name }) => name.slice(0, 200)),
-      });
-      switch (outcome) {
-        case 'answered':
-          return { body: { agent, instance: id, prompts: prompts.map(view) } };
-        case 'unavailable':
-          throw new AdminProblem(409, 'NO_DIFFERENCE_KNOWN', `${id}: ${answer.reason}`);
-        case 'timeout':
-          throw new AdminProblem(504, 'INSTANCE_SILENT', `${id}: ${answer.reason}`);
-        case 'gone':
-          throw new AdminProblem(409, 'INSTANCE_GONE', `${id}: ${answer.reason}`);
-      }
-    },
-  };
+export function driftRoutes(deps: DriftRoutesDeps): AdminRoutes {
+  return { 'POST /drift/show': (request) => showDrift(request, deps) };
+}
+
+async function showDrift({ body, operator }: AdminRequest, deps: DriftRoutesDeps): Promise<AdminAnswer> {
+  const { trustDomain, reports, questions, logger } = deps;
+  const { agent, instance } = readRequest(body, trustDomain);
+  const { id } = chooseInstance(reports, agent, instance);
+  const answer = await questions.askPromptDifference(id, operator.name);
+  const { outcome } = answer;
+  const prompts = outcome === 'answered' ? answer.prompts : [];
+  logger.info('prompt_disclosed', {
+    operator: operator.name,
+    agent,
+    instance: id,
+    outcome,
+    prompts: prompts.map(({ name }) => name.slice(0, 200)),
+  });
+  switch (outcome) {
+    case 'answered':
+      return { body: { agent, instance: id, prompts: prompts.map(view) } };
+    case 'unavailable':
+      throw new AdminProblem(409, 'NO_DIFFERENCE_KNOWN', `${id}: ${answer.reason}`);
+    case 'timeout':
+      throw new AdminProblem(504, 'INSTANCE_SILENT', `${id}: ${answer.reason}`);
+    case 'gone':
+      throw new AdminProblem(409, 'INSTANCE_GONE', `${id}: ${answer.reason}`);
+  }
 }
 
 function readRequest(body: AdminBody, trustDomain: TrustDomain): { agent: SpiffeId; instance: string | undefined } {
