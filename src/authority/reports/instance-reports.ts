@@ -46,6 +46,7 @@ export interface ReportedInstance {
 /** How long one that is gone is remembered, in ms, and how many of them. */
 const REMEMBER_MS = 24 * 3_600_000;
 const MAX_GONE = 2_000;
+const FORGET_AT_ONCE = 500;
 const MAX_BLOCKERS = 32;
 const MAX_NAME_CHARS = 200;
 const MAX_REASON_CHARS = 500;
@@ -79,7 +80,8 @@ export class InstanceReports {
       // Sessions end with their process; of its end nobody else may ever tell.
       this.#byId.delete(id);
       this.#byId.set(id, { ...known, sessions: [], goneAt: this.#clock.now() });
-      this.#forget();
+      // Not each time: when a whole cluster goes away, that would be its square.
+      if (this.#byId.size - this.#streams.size > MAX_GONE + FORGET_AT_ONCE) this.#forget();
     };
   }
 

@@ -51,11 +51,15 @@ interface Context {
 /** As many decisions as are looked through for the one that explains. */
 const LIMIT = '500';
 
-/** What the authority was told: the decision that explains most, and every side's word on it. */
+/**
+ * Tells what the authority was told: the decision that explains most, and every side's word on it.
+ *
+ * @returns false, having said nothing, when it knows nothing of it.
+ */
 export async function explainFromAuthority(
   target: AuthorityTarget,
   { wanted, options, output }: Context,
-): Promise<void> {
+): Promise<boolean> {
   const { agent, id } = wanted;
   const ask = async (query: Readonly<Record<string, string | undefined>>) =>
     (await askTarget(target, { method: 'GET', path: '/decisions', query })) as readonly ReportedDecision[];
@@ -64,21 +68,20 @@ export async function explainFromAuthority(
   const correlationId = id ?? found?.decision.correlationId ?? '';
   const sides = id !== undefined || correlationId === '' ? decisions : await ask({ id: correlationId, limit: LIMIT });
   const both = correlationId === '' ? [] : sides.toSorted((a, b) => a.at - b.at);
-  output.exitCode(found === undefined && both.length === 0 ? EXIT.nothing : EXIT.ok);
+  if (found === undefined && both.length === 0) return false;
+  output.exitCode(EXIT.ok);
   if (options.json === true) {
     const decidedBy = found && { agent: found.sidecar.status.agent, instance: found.sidecar.status.instance ?? null };
     const decision = found?.decision ?? null;
     output.print(JSON.stringify({ found: found !== undefined, decidedBy: decidedBy ?? null, decision, sides: both }));
-    return;
+    return true;
   }
   const parts = [
     ...(found === undefined ? [] : [renderExplanation(found, pc)]),
     ...(both.length === 0 ? [] : [renderSides(both)]),
   ];
-  const about = [agent, id].filter((word) => word !== undefined).join(', ');
-  output.print(
-    parts.length > 0 ? parts.join('\n\n') : `The authority knows of nothing that was refused or ended: ${about}.`,
-  );
+  output.print(parts.join('\n\n'));
+  return true;
 }
 
 /** Every side's word on one correlation id, side by side. */

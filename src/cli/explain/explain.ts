@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import pc from 'picocolors';
-import { MeshError } from '../../domain/mesh-error.ts';
+import { isMeshError, MeshError } from '../../domain/mesh-error.ts';
 import { environment } from '../../platform/environment.ts';
 import type { CommandOutput } from '../command-output.ts';
 import { EXIT } from '../exit-codes.ts';
@@ -41,7 +41,8 @@ export async function explain(
   }
   const remote = options.authority !== undefined || options.operator !== undefined;
   if (remote && options.admin === undefined) {
-    await explainFromAuthority(resolveTarget(remoteFlags(options)), { wanted, options, output });
+    const told = await explainFromAuthority(resolveTarget(remoteFlags(options)), { wanted, options, output });
+    if (!told) tellNothing({ wanted, options, output });
     return;
   }
   const sockets = socketsToAsk(options);
@@ -50,9 +51,10 @@ export async function explain(
   for (const { problem } of asked) if (problem !== undefined) output.error(problem);
   const found = findDecision(sidecars, { agent, ...(options.id !== undefined && { id: options.id }) });
   if (found === undefined && options.admin === undefined) {
-    const target = resolveTarget({});
-    if (target.kind === 'network' || existsSync(target.path)) {
-      await explainFromAuthority(target, { wanted, options, output });
+    const outcome = await tryAuthority({ wanted, options, output });
+    if (outcome === 'told') return;
+    if (outcome === 'nothing' && sidecars.length === 0) {
+      tellNothing({ wanted, options, output });
       return;
     }
   }
@@ -66,6 +68,27 @@ export async function explain(
 
 function remoteFlags({ authority, operator }: ExplainOptions): TargetFlags {
   return { ...(authority !== undefined && { authority }), ...(operator !== undefined && { operator }) };
+}
+
+type Context = Pick<Telling, 'wanted' | 'options' | 'output'>;
+
+/** The authority, if there is one to be asked: one that merely might be there is no failure when it is not. */
+async function tryAuthority(context: Context): Promise<'told' | 'nothing' | 'not there'> {
+  const target = resolveTarget({});
+  if (target.kind === 'socket' && !existsSync(target.path)) return 'not there';
+  try {
+    return (await explainFromAuthority(target, context)) ? 'told' : 'nothing';
+  } catch (error) {
+    if (!target.given && isMeshError(error, 'AUTHORITY_UNREACHABLE')) return 'not there';
+    throw error;
+  }
+}
+
+function tellNothing({ wanted, options, output }: Context): void {
+  const about = [wanted.agent, wanted.id].filter((word) => word !== undefined).join(', ');
+  output.exitCode(EXIT.nothing);
+  if (options.json === true) output.print(JSON.stringify({ found: false, decidedBy: null, decision: null, sides: [] }));
+  else output.print(`The authority knows of nothing that was refused or ended: ${about}.`);
 }
 
 interface Telling {

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { mkdir } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
 import { createCsr } from '../../crypto/csr.ts';
 import { generateKeyPair, privateKeyToPem } from '../../crypto/keys.ts';
 import { parseTrustDomain } from '../../domain/agent-id.ts';
@@ -43,6 +44,7 @@ export async function createOperator(name: string, flags: CreateFlags, output: C
   if (existsSync(path)) {
     throw new MeshError('CONFIG_INVALID', `${path} is there already`, { hint: 'name another file with --out' });
   }
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
   const keyPair = generateKeyPair();
   const answer = (await askAuthority(flags, {
     method: 'POST',
