@@ -14,6 +14,9 @@ export const JOIN_RESULTS = [
 export const RENEWAL_RESULTS = ['ok', 'repeated', 'RENEWAL_FORKED', 'refused'] as const;
 export const REPORTED_OUTCOMES = ['admitted', 'denied', 'terminated'] as const;
 
+export const DECISION_DROPS = ['rate', 'queue', 'write'] as const;
+const OPERATOR_REQUEST_RESULTS = ['ok', 'invalid', 'refused', 'failed', 'tls'] as const;
+
 export type AuthorityMetrics = ReturnType<typeof createAuthorityMetrics>;
 
 /** Every metric of the authority, in one place; the reference page is generated from it. */
@@ -76,6 +79,31 @@ export function createAuthorityMetrics(registry: MetricsRegistry) {
     reportsDropped: registry.counter({
       name: 'reported_decisions_dropped_total',
       help: 'Decisions that sidecars had to drop because their queue was full.',
+    }),
+    reports: registry.counter({
+      name: 'reports_received_total',
+      help: 'Reports of sidecars, by how they were received.',
+      labels: { result: ['taken', 'refused'] },
+    }),
+    decisionsKept: registry.counter({
+      name: 'decisions_kept_total',
+      help: 'Reported decisions that were written to the decision log.',
+    }),
+    decisionsDropped: registry.counter({
+      name: 'decisions_dropped_total',
+      help: 'Reported decisions that were not kept: one instance sent too many, the disk was too slow, or writing failed.',
+      labels: { reason: DECISION_DROPS },
+    }),
+    decisionsHeld: registry.gauge({ name: 'decisions_held', help: 'Decisions in the decision log now.' }),
+    operatorQuestions: registry.counter({
+      name: 'operator_questions_total',
+      help: "Operators' questions that were passed to sidecars, by how they ended.",
+      labels: { result: ['answered', 'unavailable', 'timeout', 'gone'] },
+    }),
+    operatorRequests: registry.counter({
+      name: 'operator_requests_total',
+      help: "Requests on the operators' port, by how they ended; tls: hung up on before any request.",
+      labels: { method: ['GET', 'POST', 'other', 'none'], result: OPERATOR_REQUEST_RESULTS },
     }),
     instances: registry.gauge({ name: 'instances', help: 'Instances with a certificate that is still valid.' }),
     keyRotations: registry.counter({

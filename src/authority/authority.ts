@@ -14,7 +14,11 @@ import type { StateStore } from '../platform/store.ts';
 import { identityService, joinService, reportService, stateService } from '../wire/services.ts';
 import { createAdminViews } from './operators/admin-views.ts';
 import { authorityAdminRoutes } from './operators/admin-routes.ts';
-import { AdminSocket } from '../platform/admin-socket.ts';
+import { driftRoutes } from './operators/drift-routes.ts';
+import { OperatorListener } from './operators/operator-listener.ts';
+import { operatorRoutes } from './operators/operator-routes.ts';
+import { Operators } from './operators/operators.ts';
+import { AdminSocket, type AdminRoutes } from '../platform/admin-socket.ts';
 import { AitIssuer } from './keys/ait-issuer.ts';
 import { createAuthorityMetrics } from './authority-metrics.ts';
 import { Callers } from './membership/callers.ts';
@@ -31,6 +35,9 @@ import { PolicyDirectory } from './policy/policy-directory.ts';
 import { indexPolicy } from './policy/policy-index.ts';
 import { ProbeServer } from '../platform/probe-server.ts';
 import type { StateSource } from './state/recipient-view.ts';
+import { DecisionLog } from './reports/decision-log.ts';
+import { InstanceReports } from './reports/instance-reports.ts';
+import { Questions } from './reports/questions.ts';
 import { ReportService } from './reports/report-service.ts';
 import { Presence } from './membership/presence.ts';
 import { StatePublisher } from './state/state-publisher.ts';
@@ -52,6 +59,7 @@ export interface Authority {
   /** `host:port`, actual. */
   readonly address: string;
   readonly metricsAddress: string;
+  readonly operatorsAddress: string;
   readonly adminSocket: string;
   /** Of the root that signs now. */
   readonly rootSha256: string;
@@ -109,6 +117,8 @@ async function assemble(options: AuthorityOptions, store: StateStore): Promise<A
   const credentials = new JoinCredentials({ store, clock, random });
   const instances = new Instances({ store, authority, clock, random, logger, metrics });
   await instances.load();
+  const operators = new Operators({ trustDomain, store, authority, clock });
+  await operators.load();
   const policyDirectory = new PolicyDirectory({
     directory: config.policy_dir,
     trustDomain,
@@ -163,7 +173,25 @@ async function assemble(options: AuthorityOptions, store: StateStore): Promise<A
     lifetimeMs: lifetimes.aitMs,
     policy,
   });
-  const reports = new ReportService({ callers, logger, metrics });
+  const decisions = new DecisionLog({
+    directory: join(config.state_dir, 'decisions'),
+    maxAgeMs: config.decision_retention,
+    maxCount: config.decision_limit,
+    clock,
+    logger,
+    metrics,
+  });
+  const instanceReports = new InstanceReports(clock);
+  const questions = new Questions({ random, metrics });
+  const reports = new ReportService({
+    callers,
+    clock,
+    logger,
+    metrics,
+    instances: instanceReports,
+    decisions,
+    questions,
+  });
   const onPolicyChange = (listener: () => void) => {
     policyListeners.add(listener);
     return () => void policyListeners.delete(listener);
@@ -197,13 +225,12 @@ async function assemble(options: AuthorityOptions, store: StateStore): Promise<A
     },
   });
   const probes = new ProbeServer({ listen: config.metrics_listen, readiness, registry });
-  const addresses = () => ({ grpc: grpc.address, metrics: probes.address });
-  const admin = new AdminSocket({
-    path: join(config.state_dir, 'admin.sock'),
-    logger,
-    routes: authorityAdminRoutes({
+  const addresses = () => ({ grpc: grpc.address, operators: operatorListener.address, metrics: probes.address });
+  const routes: AdminRoutes = {
+    ...authorityAdminRoutes({
       trustDomain,
       credentials,
+      decisions,
       logger,
       // The newest: the listener can show it already, and it will be there longest.
       rootSha256: () => authority.newestRootSha256,
@@ -214,12 +241,31 @@ async function assemble(options: AuthorityOptions, store: StateStore): Promise<A
         authority,
         policy: policyDirectory,
         instances,
-        reports,
+        reports: instanceReports,
         readiness,
         clock,
         addresses,
       }),
     }),
+    ...operatorRoutes({
+      trustDomain,
+      operators,
+      authority,
+      advertised: () => config.operators_advertise ?? operatorListener.address,
+      now: () => clock.now(),
+    }),
+    ...driftRoutes({ trustDomain, reports: instanceReports, questions, logger }),
+  };
+  const admin = new AdminSocket({ path: join(config.state_dir, 'admin.sock'), logger, routes });
+  const operatorListener: OperatorListener = new OperatorListener({
+    address: config.operators_listen,
+    routes,
+    operators,
+    authority,
+    clock,
+    logger,
+    metrics,
+    hostName: () => config.operators_advertise?.replace(/:[0-9]+$/, ''),
   });
 
   const adminSocket = join(config.state_dir, 'admin.sock');
@@ -230,10 +276,12 @@ async function assemble(options: AuthorityOptions, store: StateStore): Promise<A
       policyDirectory,
       { name: 'policy index', start: () => Promise.resolve(policyChanged()), stop: () => Promise.resolve() },
       publisher,
+      decisions,
       pruner(instances, logger),
       { name: 'presence', start: () => Promise.resolve(), stop: () => Promise.resolve(presence.stop()) },
       probes,
       admin,
+      operatorListener,
       grpc,
       { name: 'serving', start: () => Promise.resolve(grpc.serve()), stop: () => Promise.resolve() },
     ],
@@ -244,6 +292,7 @@ async function assemble(options: AuthorityOptions, store: StateStore): Promise<A
   logger.info('authority_ready', {
     trust_domain: trustDomain,
     listen: grpc.address,
+    operators_listen: operatorListener.address,
     metrics_listen: probes.address,
     admin_socket: adminSocket,
     root_sha256: authority.rootSha256,
@@ -251,6 +300,7 @@ async function assemble(options: AuthorityOptions, store: StateStore): Promise<A
   return {
     address: grpc.address,
     metricsAddress: probes.address,
+    operatorsAddress: operatorListener.address,
     adminSocket,
     get rootSha256() {
       return authority.rootSha256;

@@ -86,6 +86,21 @@ export const AuthorityConfigSchema = v.strictObject({
     ),
     v.description('`host:port` that join credentials carry. Default: the address that `listen` got.'),
   ),
+  operators_listen: v.pipe(
+    v.optional(listenAddress, '127.0.0.1:17102'),
+    v.description(
+      'Where operators ask over HTTPS with a certificate of their own, `host:port`. Port 0 takes any free one.',
+    ),
+  ),
+  operators_advertise: v.pipe(
+    v.optional(
+      v.pipe(
+        v.string(),
+        v.check((text) => isHostPort(text), 'is not host:port'),
+      ),
+    ),
+    v.description("`host:port` that operators' files carry. Default: the address that `operators_listen` got."),
+  ),
   state_dir: v.pipe(
     v.optional(v.pipe(v.string(), v.minLength(1)), DEFAULT_STATE_DIR),
     v.description(
@@ -123,6 +138,14 @@ export const AuthorityConfigSchema = v.strictObject({
   policy_interval: v.pipe(
     v.optional(duration('policy_interval', { minMs: 1_000, maxMs: 60 * MINUTE_MS }), '30s'),
     v.description('How often `policy_dir` is read though no change was noticed. 1s to 1h.'),
+  ),
+  decision_retention: v.pipe(
+    v.optional(duration('decision_retention', { minMs: 1_000, maxMs: 366 * DAY_MS }), '7d'),
+    v.description('How long decisions that sidecars report are kept, for `ait explain`. 1s to 366d.'),
+  ),
+  decision_limit: v.pipe(
+    v.optional(v.pipe(v.number(), v.integer(), v.minValue(100), v.maxValue(1_000_000)), 50_000),
+    v.description('How many of them are kept at most; the oldest go first. 100 to 1000000.'),
   ),
   metrics_listen: v.pipe(
     v.optional(listenAddress, '127.0.0.1:17190'),

@@ -18,6 +18,7 @@ export function registerAuthorityCommands(program: Command): void {
     .option('--advertise <host:port>', 'address that join credentials carry (default: the one that is bound)')
     .option('--state-dir <directory>', 'where keys and state are kept (default /var/lib/ait/authority)')
     .option('--policy-dir <directory>', 'YAML files with agents, baselines, grants and revocations')
+    .option('--operators-listen <host:port>', "operators' port (default 127.0.0.1:17102)")
     .option('--metrics-listen <host:port>', 'metrics and probes (default 127.0.0.1:17190)')
     .option('--log-level <level>', 'trace, debug, info, warn, error, fatal or silent')
     .addHelpText(
@@ -34,7 +35,10 @@ export function registerAuthorityCommands(program: Command): void {
     .argument('<agent>', "the agent's name or SPIFFE ID")
     .option('--uses <count>', 'how many instances may join with it (default 100)')
     .option('--expires <duration>', 'how long it may be used, for example 12h or 30d (default 30d)')
-    .option('--authority <host:port>', 'address that it carries (default: what the authority advertises)')
+    .option(
+      '--advertise <host:port>',
+      'address of the authority that it carries (default: what the authority advertises)',
+    )
     .option('--out <file>', 'write it there, readable to you alone, instead of to the terminal')
     .action(makeCredential);
 }
@@ -47,6 +51,7 @@ interface AuthorityFlags {
   readonly advertise?: string;
   readonly stateDir?: string;
   readonly policyDir?: string;
+  readonly operatorsListen?: string;
   readonly metricsListen?: string;
   readonly logLevel?: string;
 }
@@ -98,6 +103,7 @@ async function readConfig(flags: AuthorityFlags): Promise<AuthorityConfig> {
       advertise: flags.advertise,
       state_dir: flags.stateDir,
       policy_dir: flags.policyDir,
+      operators_listen: flags.operatorsListen,
       metrics_listen: flags.metricsListen,
       log_level: flags.logLevel,
     },
@@ -136,7 +142,7 @@ async function checkPolicy(config: AuthorityConfig): Promise<void> {
 interface CredentialFlags extends TargetFlags {
   readonly uses?: string;
   readonly expires?: string;
-  readonly authority?: string;
+  readonly advertise?: string;
   readonly out?: string;
 }
 
@@ -155,7 +161,7 @@ async function makeCredential(agent: string, flags: CredentialFlags): Promise<vo
       agent,
       ...(flags.uses !== undefined && { uses: Number(flags.uses) }),
       ...(flags.expires !== undefined && { expires: flags.expires }),
-      ...(flags.authority !== undefined && { authority: flags.authority }),
+      ...(flags.advertise !== undefined && { authority: flags.advertise }),
     },
   });
   const { credential, agent: id, uses, expires_at: expiresAt } = answer as Record<string, string>;

@@ -6,6 +6,8 @@ import { registerCertsCommands } from './certs-command.ts';
 import { registerDemoCommand } from './demo-command.ts';
 import { registerDevCommand } from './dev-command.ts';
 import { registerExplainCommand } from './explain-command.ts';
+import { registerMeshCommands } from './mesh-command.ts';
+import { registerOperatorCommands } from './operator-command.ts';
 import { registerSidecarCommand } from './sidecar-command.ts';
 import { EXIT } from './exit-codes.ts';
 import { VERSION } from './version.ts';
@@ -23,6 +25,8 @@ registerSidecarCommand(program);
 registerBaselineCommands(program);
 registerCertsCommands(program);
 registerExplainCommand(program);
+registerMeshCommands(program);
+registerOperatorCommands(program);
 
 try {
   await program.parseAsync();

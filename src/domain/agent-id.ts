@@ -77,6 +77,11 @@ export function authorityId(trustDomain: TrustDomain): SpiffeId {
   return parseSpiffeId(`spiffe://${trustDomain}/authority`);
 }
 
+/** A person or program that may ask the authority things. @throws MeshError `SPIFFE_ID_INVALID` */
+export function operatorId(trustDomain: TrustDomain, name: string): SpiffeId {
+  return parseSpiffeId(`spiffe://${trustDomain}/operator/${name}`);
+}
+
 /**
  * Accepts what people write in files: a bare agent name or a whole SPIFFE ID.
  *

@@ -15,6 +15,9 @@ import { InstanceIdentity } from './identity/instance-identity.ts';
 import type { TrustStore } from './identity/trust-store.ts';
 import { Reporter } from './reporter.ts';
 import type { Session } from './session/session.ts';
+import type { OperatorAnswer } from '../wire/generated/ait/v1/OperatorAnswer.ts';
+import type { OperatorQuestion__Output } from '../wire/generated/ait/v1/OperatorQuestion.ts';
+import type { OwnStatus } from './wire-report.ts';
 import type { SidecarMetrics } from './sidecar-metrics.ts';
 import { readKeptRoots } from './state/kept-roots.ts';
 import { StateReceiver } from './state/state-receiver.ts';
@@ -37,6 +40,9 @@ export interface MembershipDeps {
   readonly wantedPeers: () => readonly SpiffeId[];
   readonly ownRejection: () => Rejection | undefined;
   readonly sessions: () => readonly Session[];
+  readonly status: () => OwnStatus;
+  /** Answers an operator's question. */
+  readonly answer: (question: OperatorQuestion__Output) => OperatorAnswer;
   readonly onToken: () => void;
   readonly onRotated: () => void;
   readonly onState: (change: { readonly refresh: boolean }) => void;
@@ -77,7 +83,7 @@ export class MeshMembership implements Component {
 
   /** Joins, however long the authority takes to be there; a refusal that is final is an error. */
   async start(signal: AbortSignal): Promise<void> {
-    const { trust, decisions } = this.#deps;
+    const { trust, decisions, readiness } = this.#deps;
     const membership = await this.#join(signal);
     trust.replace([membership.bundle]);
     const identity = new InstanceIdentity(membership, {
@@ -90,6 +96,7 @@ export class MeshMembership implements Component {
       },
       onRotated: () => {
         this.#watch?.reopen();
+        this.#reporter?.reopen();
         this.#deps.onRotated();
       },
     });
@@ -99,12 +106,19 @@ export class MeshMembership implements Component {
     const reporter = new Reporter({ ...this.#deps, channel });
     this.#reporter = reporter;
     decisions.onDecision((decision) => reporter.add(decision));
+    readiness.onChange(() => reporter.changed());
     await this.#receiver.restore();
   }
 
   /** Begins to receive state and to renew; called when everything that reacts to it is in place. */
   follow(): void {
     this.#watch?.start();
+    this.#reporter?.start();
+  }
+
+  /** Something that the authority is told of may have changed. */
+  report(): void {
+    this.#reporter?.changed();
   }
 
   /**

@@ -22,6 +22,7 @@ import type { SidecarConfig } from './config.ts';
 import { ConfigReload, type ConfigSource } from './config-reload.ts';
 import { DataAcceptor } from './data/data-acceptor.ts';
 import { DecisionLog } from './decision-log.ts';
+import { answerOperator, type DisclosureDeps } from './disclosure.ts';
 import { drainConnections } from './drain.ts';
 import { acceptExchange } from './exchange/acceptor.ts';
 import { dialExchange, type DialTarget } from './exchange/dialler.ts';
@@ -129,6 +130,13 @@ export function createSidecar(options: SidecarOptions): Sidecar {
     onFailure: (dimension, reason) => metrics.measurementFailures.add({ dimension, reason }),
     promptMemory,
   });
+  const disclosure: DisclosureDeps = {
+    logger,
+    now: () => clock.now(),
+    measurement: () => measurer.current(),
+    baselines: () => membership.state?.baselines.get(self) ?? [],
+    promptMemory,
+  };
   /** Empty while we are going away: nobody new is to come. */
   const dataAddress = (): string =>
     registry.draining ? '' : (config.inbound.advertise ?? reachableAddress(inbound.address));
@@ -143,6 +151,14 @@ export function createSidecar(options: SidecarOptions): Sidecar {
     authorityAddress: config.authority.address ?? credential.authority,
     ownRejection: () => ownRejection(),
     sessions: () => registry.live(),
+    status: () => ({
+      version,
+      measurement: measurer.current(),
+      baseline: standing.baseline,
+      rejection: standing.rejection,
+      blockers: readiness.blockers(),
+    }),
+    answer: (question) => answerOperator(question, disclosure),
     onToken: () => reactions.tokenRenewed(),
     onRotated: () => reactions.rotated(),
     onState: (change) => reactions.stateChanged(change),
@@ -334,6 +350,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
   let cancelTick = (): void => undefined;
   const tick = () => {
     reactions.secondPassed();
+    membership.report();
     cancelTick = after({ delayMs: 1000, run: tick, keepAlive: false });
   };
 

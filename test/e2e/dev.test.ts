@@ -98,6 +98,10 @@ test('a newcomer poisons a prompt, asks why, approves, and stops', { timeout: 12
   const nothing = explain();
   assert.equal(nothing.code, 3, nothing.text);
 
+  const status = spawnSync(process.execPath, [ait, 'status'], { cwd: folder, encoding: 'utf8', timeout: 20_000 });
+  assert.equal(status.status, 0, status.stderr);
+  assert.match(status.stdout, /Instances +2: 2 ready/);
+
   const original = readFileSync(prompt, 'utf8');
   appendFileSync(prompt, ' ');
   await dev.line(/✗ DRIFT in the system prompt of planner → 1 session and \d+ connections? cut in [\d.]+ ms/);

@@ -192,6 +192,7 @@ test('the README does what it says', { timeout: 120_000 }, async (t) => {
     HOME: process.env['HOME'] ?? base,
     NO_COLOR: '1',
     AIT_AUTHORITY_LISTEN: '127.0.0.1:0',
+    AIT_AUTHORITY_OPERATORS_LISTEN: '127.0.0.1:0',
     AIT_AUTHORITY_METRICS_LISTEN: '127.0.0.1:0',
     AIT_SIDECAR_INBOUND__LISTEN: '127.0.0.1:0',
     AIT_SIDECAR_METRICS__LISTEN: '127.0.0.1:0',

@@ -52,6 +52,13 @@ test('trust rule 2: reserved identities and agents are never taken for one anoth
     },
   );
 
+  await t.test("an operator's certificate on the authority's port: the join is refused for good", async () => {
+    const operator = attacker.forger.identity({ spiffeId: 'spiffe://acme.example/operator/ada', measurement });
+    const { code, log } = await startAgainst(withRoot(operator, attacker.forger.rootPem));
+    assert.notEqual(code, 0);
+    assert.match(log, /UNEXPECTED_PEER/);
+  });
+
   await t.test('a root other than the pinned one at first contact: refused, no trust on first use', async () => {
     const dates = { notBefore: Date.now() - 1000, notAfter: Date.now() + 3_600_000 };
     const other = createRoot({

@@ -66,6 +66,7 @@ export async function startTestAuthority(options: TestAuthorityOptions = {}): Pr
   const config = v.parse(AuthorityConfigSchema, {
     trust_domain: TRUST_DOMAIN,
     listen: '127.0.0.1:0',
+    operators_listen: '127.0.0.1:0',
     metrics_listen: '127.0.0.1:0',
     state_dir: join(directory, 'state'),
     policy_dir: policyDir,

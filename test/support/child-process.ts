@@ -37,11 +37,12 @@ export class LoggedProcess {
   readonly #watchers = new Set<() => void>();
   #ended = false;
 
-  constructor(name: string, args: readonly string[], env: NodeJS.ProcessEnv = {}) {
+  constructor(name: string, args: readonly string[], env: NodeJS.ProcessEnv = {}, cwd?: string) {
     this.name = name;
     const child = spawn(process.execPath, args, {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { PATH: process.env['PATH'], ...env },
+      ...(cwd !== undefined && { cwd }),
     });
     this.#child = child;
     running.add(child);
@@ -130,8 +131,8 @@ export class LoggedProcess {
   }
 
   /** The end of the log, for whoever has to find out why a test failed. */
-  tail(count = SHOWN_LINES): string {
-    const lines = this.#raw.slice(-count).map((line) => `  ${line.slice(0, 600)}`);
+  tail(count = SHOWN_LINES, maxChars = 600): string {
+    const lines = this.#raw.slice(-count).map((line) => `  ${line.slice(0, maxChars)}`);
     return [`--- ${this.name}, its last ${lines.length} lines`, ...lines].join('\n');
   }
 

@@ -9,6 +9,8 @@ export interface Outcome {
 
 export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>;
+  /** Default: where the test runs. */
+  readonly cwd?: string;
   /** Default 15 s; a process that is still there then is killed, and its code is null. */
   readonly deadlineMs?: number;
 }
@@ -16,11 +18,11 @@ export interface RunOptions {
 /** Runs `ait` with these arguments to its end. */
 export async function runAit(
   args: readonly string[],
-  { env = {}, deadlineMs = 15_000 }: RunOptions = {},
+  { env = {}, cwd, deadlineMs = 15_000 }: RunOptions = {},
 ): Promise<Outcome> {
-  const child = new LoggedProcess(`ait ${args[0] ?? ''}`, [AIT_BINARY, ...args], { ...env });
+  const child = new LoggedProcess(`ait ${args[0] ?? ''}`, [AIT_BINARY, ...args], { ...env }, cwd);
   const timer = setTimeout(() => child.signal('SIGKILL'), deadlineMs);
   const code = await child.exited;
   clearTimeout(timer);
-  return { code, output: child.tail(1_000) };
+  return { code, output: child.tail(1_000, 1_000_000) };
 }

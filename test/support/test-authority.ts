@@ -32,6 +32,7 @@ export class TestAuthority {
   readonly #config: object;
   readonly processes: LoggedProcess[] = [];
   #address: string | undefined;
+  #operatorsAddress: string | undefined;
 
   constructor(folder: string, config: object = {}) {
     this.folder = folder;
@@ -51,11 +52,21 @@ export class TestAuthority {
     return this.#address ?? '127.0.0.1:0';
   }
 
+  /** Where operators come in, `host:port`; the same after a restart. */
+  get operatorsAddress(): string {
+    return this.#operatorsAddress ?? '127.0.0.1:0';
+  }
+
+  get adminSocket(): string {
+    return join(this.stateDir, 'admin.sock');
+  }
+
   async start(): Promise<void> {
     const path = join(this.folder, 'authority.yaml');
     const config = {
       trust_domain: TRUST_DOMAIN,
       listen: this.address,
+      operators_listen: this.operatorsAddress,
       metrics_listen: '127.0.0.1:0',
       state_dir: this.stateDir,
       policy_dir: this.policyDir,
@@ -64,7 +75,9 @@ export class TestAuthority {
     await mkdir(this.policyDir, { recursive: true });
     await writeFile(path, stringify(config));
     this.processes.push(new LoggedProcess('authority', [AIT_BINARY, 'authority', '--config', path]));
-    this.#address = (await this.process.waitFor('authority_ready'))['listen'] as string;
+    const ready = await this.process.waitFor('authority_ready');
+    this.#address = ready['listen'] as string;
+    this.#operatorsAddress = ready['operators_listen'] as string;
   }
 
   /** Puts a document into the policy directory; a text as it is, an object as YAML. */
@@ -84,9 +97,8 @@ export class TestAuthority {
     options: { readonly uses?: number; readonly expires?: string } = {},
   ): Promise<string> {
     const { uses = 10, expires = '1h' } = options;
-    const socket = join(this.stateDir, 'admin.sock');
     const answer = await askAuthority(
-      { admin: socket },
+      { admin: this.adminSocket },
       { method: 'POST', path: '/join-credentials', body: { agent, uses, expires } },
     );
     return (answer as { credential: string }).credential;

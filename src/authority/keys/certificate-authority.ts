@@ -11,7 +11,7 @@ import { issueLeaf, type IssuedSvid } from './issuing.ts';
 import { createKey } from './key-material.ts';
 import { changesBetween, firstRing, noteLives, type KeyChange, type KeyRing } from './key-ring.ts';
 import type { Lifetimes } from './lifetimes.ts';
-import { readLiveKeys, type LiveKeys, type SigningKey } from './live-keys.ts';
+import { readLiveKeys, type LiveKeys, type LiveRoot, type SigningKey } from './live-keys.ts';
 import { keysToStore, readStoredKeys } from './stored-keys.ts';
 
 export interface CertificateAuthorityOptions {
@@ -165,18 +165,31 @@ export class CertificateAuthority {
     return this.#issue(agent, publicKey);
   }
 
+  /**
+   * Issues to an operator of our own trust domain, for as long as was decided; never beyond the root's own end.
+   *
+   * @throws MeshError `CERTIFICATE_INVALID`
+   */
+  issueOperatorCertificate(operator: SpiffeId, publicKey: KeyObject, lifetimeMs: number): IssuedSvid {
+    if (kindOf(operator) !== 'operator' || trustDomainOf(operator) !== this.#options.trustDomain) {
+      throw new MeshError('CERTIFICATE_INVALID', `${operator} is not an operator of ${this.#options.trustDomain}`);
+    }
+    return this.#issue(operator, publicKey, { lifetimeMs });
+  }
+
   /** A fresh key and certificate for the authority's own listener. @param pin whose: a root of the ring */
   issueServerIdentity(pin: RootPin = this.rootSha256): ServerMaterial {
     const root = this.#keys.roots.find(({ id }) => id === pin) ?? this.#keys.activeRoot;
     const { publicKey, privateKey } = generateKeyPair();
-    const { pem, notAfter } = this.#issue(authorityId(this.#options.trustDomain), publicKey, root);
+    const { pem, notAfter } = this.#issue(authorityId(this.#options.trustDomain), publicKey, { root });
     return { certPem: pem + root.issuer.certPem, keyPem: privateKeyToPem(privateKey), notAfter };
   }
 
-  #issue(spiffeId: SpiffeId, publicKey: KeyObject, { issuer } = this.#keys.activeRoot): IssuedSvid {
+  #issue(spiffeId: SpiffeId, publicKey: KeyObject, more: { root?: LiveRoot; lifetimeMs?: number } = {}): IssuedSvid {
     const { clock, random, lifetimes } = this.#options;
+    const { root = this.#keys.activeRoot, lifetimeMs = lifetimes.svidMs } = more;
     const [now, serial] = [clock.now(), random.bytes(16)];
-    return issueLeaf({ issuer, spiffeId, publicKey, now, lifetimeMs: lifetimes.svidMs, serial });
+    return issueLeaf({ issuer: root.issuer, spiffeId, publicKey, now, lifetimeMs, serial });
   }
 }
 

@@ -10,9 +10,12 @@ import type { AdminViews } from './admin-views.ts';
 import { keyRoutes } from './key-routes.ts';
 import type { KeyRotation } from '../keys/key-rotation.ts';
 import type { JoinCredentials } from '../membership/join-credentials.ts';
+import type { DecisionLog } from '../reports/decision-log.ts';
 
 const DEFAULT_USES = 100;
 const DEFAULT_EXPIRES = '30d';
+const DEFAULT_DECISIONS = 200;
+const MAX_DECISIONS = 1_000;
 const MAX_LIFETIME_MS = 366 * 86_400_000;
 
 export interface AuthorityAdminDeps {
@@ -24,16 +27,25 @@ export interface AuthorityAdminDeps {
   /** What a new credential points to: `host:port`. */
   readonly advertised: () => string;
   readonly views: AdminViews;
+  readonly decisions: Pick<DecisionLog, 'find'>;
   readonly logger: Logger;
 }
 
 /** What an operator can ask the authority. `POST /join-credentials` takes `{agent, uses?, expires?, authority?}`. */
 export function authorityAdminRoutes(deps: AuthorityAdminDeps): AdminRoutes {
-  const { views } = deps;
+  const { views, decisions, trustDomain } = deps;
   return {
     'GET /status': () => ({ body: views.status() }),
     'GET /agents': () => ({ body: views.agents() }),
-    'GET /instances': () => ({ body: views.instances() }),
+    'GET /instances': ({ query }) => {
+      return { body: views.instances({ agent: agentIn(query, trustDomain), id: query.get('id') ?? undefined }) };
+    },
+    'GET /sessions': ({ query }) => ({ body: views.sessions(agentIn(query, trustDomain)) }),
+    'GET /decisions': async ({ query }) => {
+      const [id, agent] = [query.get('id') ?? undefined, agentIn(query, trustDomain)];
+      const limit = limitIn(query);
+      return { body: await decisions.find({ correlationId: id, agent, limit }) };
+    },
     'GET /policy-problems': () => ({ body: views.policyProblems() }),
     'POST /join-credentials': ({ body }) => createCredential(body, deps),
     ...keyRoutes(deps),
@@ -49,6 +61,17 @@ async function createCredential(body: AdminBody, deps: AuthorityAdminDeps): Prom
   const rootSha256 = deps.rootSha256();
   const credential = joinCredentialToText({ trustDomain, agent, id, secret, rootSha256, authority, expiresAt });
   return { status: 201, body: { id, agent, uses, expires_at: expires, authority, credential } };
+}
+
+/** The agent that a query names, by name or SPIFFE ID. */
+function agentIn(query: URLSearchParams, trustDomain: TrustDomain): SpiffeId | undefined {
+  const agent = query.get('agent');
+  return agent === null ? undefined : resolveAgentId(trustDomain, agent);
+}
+
+function limitIn(query: URLSearchParams): number {
+  const limit = Number(query.get('limit') ?? DEFAULT_DECISIONS);
+  return integerAt(limit, 'limit', { min: 1, max: MAX_DECISIONS });
 }
 
 interface CredentialRequest {

@@ -35,8 +35,8 @@ export interface FoundDecision {
 type Candidate = Omit<FoundDecision, 'repeats'>;
 
 export interface Search {
-  /** A name or a whole SPIFFE ID. */
-  readonly agent: string;
+  /** A name or a whole SPIFFE ID; `undefined`: any. */
+  readonly agent: string | undefined;
   /** Correlation id; also what the peer said counts. */
   readonly id?: string;
 }
@@ -95,8 +95,8 @@ function countCalls(found: readonly Candidate[]): number {
   return found.filter(({ decision }) => decision.subject !== 'self').length;
 }
 
-function concerns(agent: string, { status }: AskedSidecar, { subject }: DecisionRecord): boolean {
-  return isAgent(status.agent, agent) || isAgent(subject, agent);
+function concerns(agent: string | undefined, { status }: AskedSidecar, { subject }: DecisionRecord): boolean {
+  return agent === undefined || isAgent(status.agent, agent) || isAgent(subject, agent);
 }
 
 function hasId({ correlationId, rejection }: DecisionRecord, id: string): boolean {

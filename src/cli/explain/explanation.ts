@@ -113,7 +113,8 @@ function peerLines({ peerSaid }: Rejection): string[] {
 }
 
 function cutLine({ connections, enforcementMs }: FoundDecision['decision']): string[] {
-  if (connections === undefined || enforcementMs === undefined) return [];
+  if (connections === undefined) return [];
+  if (enforcementMs === undefined) return [`${connections} data connection(s) and the session`];
   return [`${connections} data connection(s) and the session, ${enforcementMs.toFixed(1)} ms after it was detected`];
 }
 

@@ -67,6 +67,7 @@ export function writeAuthorityConfig(layout: MeshLayout, plan: MeshPlan, listen:
     listen,
     state_dir: layout.stateOf('authority'),
     policy_dir: layout.policy,
+    operators_listen: '127.0.0.1:0',
     metrics_listen: '127.0.0.1:0',
   });
   return path;

@@ -41,6 +41,7 @@ export class TrustStore {
 
   /** As {@link replace}, with bundles from before: what is known of a domain already is newer, and stays. */
   restore(bundles: readonly TrustBundle[]): boolean {
+    this.#from = [];
     const older = bundles.filter(({ trustDomain }) => !this.#byDomain.has(trustDomain));
     return this.#take(
       new Map([...this.#byDomain, ...older.map((bundle) => [bundle.trustDomain, this.#read(bundle)] as const)]),

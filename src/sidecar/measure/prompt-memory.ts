@@ -3,6 +3,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isDigest, type Digest } from '../../domain/canonical/digest.ts';
 import { parseStrictJsonBytes } from '../../domain/canonical/strict-json.ts';
+import { unifiedDiff } from '../../domain/canonical/line-diff.ts';
 import { firstDifference, type TextDifference } from '../../domain/canonical/text-difference.ts';
 import { writeFileAtomic } from '../../platform/atomic-file.ts';
 import type { Logger } from '../../platform/logger.ts';
@@ -16,8 +17,8 @@ export interface PromptDifference extends TextDifference {
 }
 
 /**
- * Keeps prompt texts by digest, so that `explain` can say where a drifted prompt differs. Nothing here gives a text
- * out: only {@link PromptMemory.describe} reads them.
+ * Keeps prompt texts by digest, so that `explain` can say where a drifted prompt differs. Only
+ * {@link PromptMemory.disclose} gives text out, and only what differs, with a few lines around it.
  */
 export interface PromptMemory {
   /** A prompt that was measured: one text, or those of an ordered set. Kept in memory. */
@@ -29,6 +30,13 @@ export interface PromptMemory {
    * `Difference` has them. `undefined` when one of the texts is not known or they are not comparable.
    */
   describe(expectedHash: string, observedHash: string): PromptDifference | undefined;
+  /**
+   * A unified diff of the two texts, for an operator who may see it and has been logged as having asked. Arguments as of
+   * {@link describe}; `undefined` when one of the texts is not known.
+   *
+   * @param maxBytes bound of the result, in bytes of UTF-8.
+   */
+  disclose(expectedHash: string, observedHash: string, maxBytes: number): string | undefined;
 }
 
 export interface PromptMemoryOptions {
@@ -83,6 +91,12 @@ export function createPromptMemory(options: PromptMemoryOptions): PromptMemory {
       const [approved, seen] = [find(expected), find(observed)];
       return approved === undefined || seen === undefined ? undefined : differenceOf(approved, seen);
     },
+    disclose(expectedHash, observedHash, maxBytes) {
+      const [expected, observed] = [bareDigest(expectedHash), bareDigest(observedHash)];
+      if (expected === undefined || observed === undefined) return undefined;
+      const [approved, seen] = [find(expected), find(observed)];
+      return approved === undefined || seen === undefined ? undefined : diffOf(approved, seen, maxBytes);
+    },
   };
 }
 
@@ -100,6 +114,19 @@ export function differenceOf(approved: readonly string[], observed: readonly str
     whitespaceOnly: differences.every(({ difference }) => difference.whitespaceOnly),
     ...(approved.length > 1 ? { part: first.part } : {}),
   };
+}
+
+/** One diff after the other where a prompt has several files. */
+function diffOf(approved: readonly string[], observed: readonly string[], maxBytes: number): string {
+  const count = Math.max(approved.length, observed.length);
+  let [left, text] = [maxBytes, ''];
+  for (let index = 0; index < count && left > 0; index += 1) {
+    const part = count > 1 ? ` (file ${index + 1})` : '';
+    const before = { name: `approved${part}`, text: approved[index] ?? '' };
+    text += unifiedDiff(before, { name: `measured${part}`, text: observed[index] ?? '' }, { maxBytes: left });
+    left = maxBytes - Buffer.byteLength(text);
+  }
+  return text;
 }
 
 function unitsIn(known: ReadonlyMap<Digest, readonly string[]>): number {
