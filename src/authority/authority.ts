@@ -26,6 +26,10 @@ import { Instances } from './membership/instances.ts';
 import { JoinCredentials } from './membership/join-credentials.ts';
 import { createJoinService } from './membership/join-service.ts';
 import { PolicyDirectory } from './policy/policy-directory.ts';
+import { PolicyLedger } from './policy/policy-ledger.ts';
+import { NoticeWatch } from './policy/notice-watch.ts';
+import { policyRoutes } from './operators/policy-routes.ts';
+import { KnownMesh } from './reports/known-mesh.ts';
 import { indexPolicy } from './policy/policy-index.ts';
 import { ProbeServer } from '../platform/probe-server.ts';
 import type { StateSource } from './state/recipient-view.ts';
@@ -53,6 +57,7 @@ export interface Authority {
   readonly rootSha256: string;
   readonly credentials: JoinCredentials;
   readonly policy: PolicyDirectory;
+  readonly ledger: PolicyLedger;
   stop(options: { readonly deadlineMs: number }): Promise<void>;
 }
 
@@ -98,20 +103,12 @@ async function assemble(options: AuthorityOptions, store: StateStore): Promise<A
   const metrics = createAuthorityMetrics(registry);
   const readiness = new Readiness([{ name: 'starting', reason: 'the authority is still starting' }]);
 
+  const parts = { store, clock, logger, metrics };
   const svidLifetimeMs = config.svid_lifetime;
   const authority = await CertificateAuthority.open({ trustDomain, store, clock, random, svidLifetimeMs });
   const credentials = new JoinCredentials({ store, clock, random });
   const instances = new Instances({ store, authority, clock, random, logger, metrics });
   await instances.load();
-  const policyDirectory = new PolicyDirectory({
-    directory: config.policy_dir,
-    trustDomain,
-    store,
-    logger,
-    metrics,
-    intervalMs: config.policy_interval,
-  });
-
   let index = indexPolicy([]);
   const policyListeners = new Set<() => void>();
   const policy = () => index;
@@ -134,11 +131,10 @@ async function assemble(options: AuthorityOptions, store: StateStore): Promise<A
     }),
   });
   const policyChanged = (): void => {
-    index = indexPolicy(policyDirectory.objects());
+    index = indexPolicy(ledger.objects());
     for (const listener of policyListeners) listener();
     publisher.changed();
   };
-  policyDirectory.onChange(policyChanged);
   instances.onChange(() => publisher.changed());
   presence.onChange(() => publisher.changed());
 
@@ -151,10 +147,32 @@ async function assemble(options: AuthorityOptions, store: StateStore): Promise<A
     policy,
   });
   const reports = new ReportService({ callers, logger, metrics });
+  const mesh = new KnownMesh({ instances, presence, reports, clock });
+  const ledger = new PolicyLedger({ ...parts, trustDomain, impactLimit: config.impact_limit, mesh });
+  await ledger.load();
+  ledger.onChange(policyChanged);
+  const directory = new PolicyDirectory({
+    directory: config.policy_dir,
+    trustDomain,
+    ledger,
+    logger,
+    metrics,
+    intervalMs: config.policy_interval,
+  });
+  const notices = new NoticeWatch({
+    ...parts,
+    sources: async () => ({
+      objects: ledger.objects(),
+      credentials: await credentials.usable(),
+      roots: [{ id: authority.rootSha256, notAfter: authority.rootNotAfter }],
+    }),
+  });
+  ledger.onChange(() => notices.look());
   const onPolicyChange = (listener: () => void) => {
     policyListeners.add(listener);
     return () => void policyListeners.delete(listener);
   };
+  const onIssued = (instance: string, measurement: string) => mesh.measured(instance, measurement);
   const grpc = new GrpcListener({
     address: config.listen,
     authority,
@@ -164,7 +182,10 @@ async function assemble(options: AuthorityOptions, store: StateStore): Promise<A
     metrics,
     register: (server: GrpcServer) => {
       server.addService(joinService, createJoinService({ credentials, instances, authority, logger, metrics, policy }));
-      server.addService(identityService, createIdentityService({ callers, instances, issuer, logger, metrics }));
+      server.addService(
+        identityService,
+        createIdentityService({ callers, instances, issuer, logger, metrics, onIssued }),
+      );
       server.addService(
         stateService,
         createStateService({ callers, publisher, presence, signer, clock, logger, metrics, onPolicyChange }),
@@ -177,23 +198,29 @@ async function assemble(options: AuthorityOptions, store: StateStore): Promise<A
   const admin = new AdminSocket({
     path: join(config.state_dir, 'admin.sock'),
     logger,
-    routes: authorityAdminRoutes({
-      trustDomain,
-      credentials,
-      logger,
-      rootSha256: authority.rootSha256,
-      advertised: () => config.advertise ?? grpc.address,
-      views: createAdminViews({
+    // An approval carries a whole baseline.
+    largeBodies: ['/policy/changes'],
+    routes: {
+      ...authorityAdminRoutes({
         trustDomain,
-        authority,
-        policy: policyDirectory,
-        instances,
-        reports,
-        readiness,
-        clock,
-        addresses,
+        credentials,
+        logger,
+        rootSha256: authority.rootSha256,
+        advertised: () => config.advertise ?? grpc.address,
+        views: createAdminViews({
+          trustDomain,
+          authority,
+          ledger,
+          policy: directory,
+          instances,
+          reports,
+          readiness,
+          clock,
+          addresses,
+        }),
       }),
-    }),
+      ...policyRoutes({ trustDomain, ledger, directory, notices, impactLimit: config.impact_limit }),
+    },
   });
 
   const adminSocket = join(config.state_dir, 'admin.sock');
@@ -201,9 +228,10 @@ async function assemble(options: AuthorityOptions, store: StateStore): Promise<A
   const stack = new ComponentStack(
     [
       storeComponent(store),
-      policyDirectory,
+      directory,
       { name: 'policy index', start: () => Promise.resolve(policyChanged()), stop: () => Promise.resolve() },
       publisher,
+      notices,
       pruner(instances, logger),
       { name: 'presence', start: () => Promise.resolve(), stop: () => Promise.resolve(presence.stop()) },
       probes,
@@ -228,7 +256,8 @@ async function assemble(options: AuthorityOptions, store: StateStore): Promise<A
     adminSocket,
     rootSha256,
     credentials,
-    policy: policyDirectory,
+    policy: directory,
+    ledger,
     stop: async (stopOptions) => {
       readiness.block('stopping', 'the authority is being stopped');
       await stack.stop(stopOptions);

@@ -102,6 +102,12 @@ export const AuthorityConfigSchema = v.strictObject({
     v.optional(duration('policy_interval', { minMs: 1_000, maxMs: 60 * MINUTE_MS }), '30s'),
     v.description('How often `policy_dir` is read though no change was noticed. 1s to 1h.'),
   ),
+  impact_limit: v.pipe(
+    v.optional(v.pipe(v.number(), v.minValue(0), v.maxValue(100)), 5),
+    v.description(
+      'The brake: a change of policy that would end more than so many percent of the open sessions is held, or refused, until somebody accepts it. Revocations are never held up. 0 to 100; 100 switches the brake off.',
+    ),
+  ),
   metrics_listen: v.pipe(
     v.optional(listenAddress, '127.0.0.1:17190'),
     v.description('Where `/metrics`, `/livez` and `/readyz` are served, without TLS. Port 0 takes any free one.'),

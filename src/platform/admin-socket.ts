@@ -44,9 +44,12 @@ export interface AdminSocketOptions {
   readonly path: string;
   readonly routes: AdminRoutes;
   readonly logger: Logger;
+  /** Paths that take bodies of up to 512 KiB; the others take 16 KiB. Default: none. */
+  readonly largeBodies?: readonly string[];
 }
 
 const MAX_BODY_BYTES = 16 * 1024;
+const MAX_LARGE_BODY_BYTES = 512 * 1024;
 /** Where the system cuts off the path of a unix socket. */
 const MAX_SOCKET_PATH_BYTES = 107;
 
@@ -114,6 +117,10 @@ export class AdminSocket implements Component {
     }
   }
 
+  #maxBytes(path: string): number {
+    return this.#options.largeBodies?.includes(path) === true ? MAX_LARGE_BODY_BYTES : MAX_BODY_BYTES;
+  }
+
   async #route(request: IncomingMessage): Promise<AdminAnswer> {
     const { routes } = this.#options;
     const [path = '', query = ''] = (request.url ?? '').split('?', 2);
@@ -121,7 +128,7 @@ export class AdminSocket implements Component {
     const name = `${request.method ?? ''} ${path}` as keyof AdminRoutes;
     const route = Object.hasOwn(routes, name) ? routes[name] : undefined;
     if (route !== undefined) {
-      const body = request.method === 'POST' ? await readBody(request) : undefined;
+      const body = request.method === 'POST' ? await readBody(request, this.#maxBytes(path)) : undefined;
       return route({ body, query: new URLSearchParams(query), operator: LOCAL_OPERATOR });
     }
     const others = Object.keys(routes).filter((known) => known.split(' ', 2)[1] === path);
@@ -171,12 +178,12 @@ export async function clearStaleSocket(path: string): Promise<void> {
   await rm(path, { force: true });
 }
 
-async function readBody(request: IncomingMessage): Promise<AdminBody> {
+async function readBody(request: IncomingMessage, maxBytes: number): Promise<AdminBody> {
   const chunks: Buffer[] = [];
   let length = 0;
   for await (const chunk of request as AsyncIterable<Buffer>) {
     length += chunk.length;
-    if (length > MAX_BODY_BYTES) throw new AdminProblem(413, `more than ${MAX_BODY_BYTES} bytes`);
+    if (length > maxBytes) throw new AdminProblem(413, `more than ${maxBytes} bytes`);
     chunks.push(chunk);
   }
   return length === 0 ? undefined : parseStrictJsonBytes(Buffer.concat(chunks));

@@ -17,11 +17,13 @@ export interface IdentityServiceOptions {
   readonly issuer: AitIssuer;
   readonly logger: Logger;
   readonly metrics: AuthorityMetrics;
+  /** Told the measurement (JSON) of each token that is issued. */
+  readonly onIssued: (instance: string, measurement: string) => void;
 }
 
 /** Renewal of SVIDs and issue of AITs, each bound to the certificate of the connection it is asked on. */
 export function createIdentityService(options: IdentityServiceOptions): IdentityServiceHandlers {
-  const { callers, instances, issuer, logger, metrics } = options;
+  const { callers, instances, issuer, logger, metrics, onIssued } = options;
   return {
     RenewSvid: unary('RenewSvid', logger, async (call) => {
       const caller = callers.authenticate(call);
@@ -58,6 +60,7 @@ export function createIdentityService(options: IdentityServiceOptions): Identity
     const issued = await issuer.issue(caller, measurement);
     if (!issued.ok) return issued;
     await instances.setAddress(caller.instance, address);
+    onIssued(caller.instance, measurement);
     logger.debug('ait_issued', { agent: caller.agent, instance: caller.instance });
     return { ok: true, value: { ait: issued.value } };
   }

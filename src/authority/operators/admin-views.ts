@@ -3,11 +3,14 @@ import type { Readiness } from '../../platform/readiness.ts';
 import type { CertificateAuthority } from '../keys/certificate-authority.ts';
 import type { Instances } from '../membership/instances.ts';
 import type { PolicyDirectory } from '../policy/policy-directory.ts';
+import type { PolicyLedger } from '../policy/policy-ledger.ts';
+import { sourceOf } from '../policy/policy-objects.ts';
 import type { ReportService } from '../reports/report-service.ts';
 
 export interface AdminViewsOptions {
   readonly trustDomain: string;
   readonly authority: CertificateAuthority;
+  readonly ledger: PolicyLedger;
   readonly policy: PolicyDirectory;
   readonly instances: Instances;
   readonly reports: ReportService;
@@ -20,7 +23,7 @@ export type AdminViews = ReturnType<typeof createAdminViews>;
 
 /** What operators may read: plain JSON, times in RFC 3339. No secret is within reach here. */
 export function createAdminViews(options: AdminViewsOptions) {
-  const { trustDomain, authority, policy, instances, reports, readiness, clock, addresses } = options;
+  const { trustDomain, authority, ledger, policy, instances, reports, readiness, clock, addresses } = options;
   return {
     status: () => ({
       trust_domain: trustDomain,
@@ -36,15 +39,14 @@ export function createAdminViews(options: AdminViewsOptions) {
       policy_problems: policy.problems().length,
     }),
     agents: () => {
-      const records = policy.records();
+      const records = ledger.records();
       const live = instances.live();
-      return records.flatMap(({ object, note, file, line }) => {
+      return records.flatMap((record) => {
+        const { object, note } = record;
         if (object.kind !== 'agent') return [];
         const { id, lifecycle, sponsor, observeUntil } = object.value;
-        const baselines = records.flatMap((record) =>
-          record.object.kind === 'baseline' && record.object.value.agent === id
-            ? [{ id: record.object.value.id, state: record.object.value.state }]
-            : [],
+        const baselines = records.flatMap(({ object: { kind, value } }) =>
+          kind === 'baseline' && value.agent === id ? [{ id: value.id, state: value.state }] : [],
         );
         return [
           {
@@ -55,7 +57,7 @@ export function createAdminViews(options: AdminViewsOptions) {
             observe_until: observeUntil === undefined ? undefined : iso(observeUntil),
             baselines,
             instances: live.filter(({ agent }) => agent === id).length,
-            source: `${file}:${line}`,
+            source: sourceOf(record),
           },
         ];
       });

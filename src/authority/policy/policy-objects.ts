@@ -24,6 +24,13 @@ export interface PolicyRecord {
   readonly group: string;
   /** What people want to know and sidecars do not get: the sponsor's name, who approved, why observed. */
   readonly note: JsonObject;
+  /** Who put it in force through the authority; `file` is empty then. `undefined`: a file did. */
+  readonly operator?: string;
+}
+
+/** Where an object comes from, as people read it: `agents/planner.yaml:3`, or `operator ada`. */
+export function sourceOf({ file, line, operator }: PolicyRecord): string {
+  return operator === undefined ? `${file}:${line}` : `operator ${operator}`;
 }
 
 /** What one file says now. */
@@ -34,6 +41,8 @@ export interface PolicyFile {
   readonly problems: readonly PolicyProblem[];
   /** It has no document at all. */
   readonly empty: boolean;
+  /** It was not asked what it says now, and counts as saying what it said before. */
+  readonly setAside?: true;
 }
 
 const KINDS = ['Agent', 'Baseline', 'Grant', 'Revocation'] as const;
