@@ -5,6 +5,7 @@ import { registerBaselineCommands } from './baseline-command.ts';
 import { registerDemoCommand } from './demo-command.ts';
 import { registerDevCommand } from './dev-command.ts';
 import { registerExplainCommand } from './explain-command.ts';
+import { registerPolicyCommands } from './operator/policy-commands.ts';
 import { registerSidecarCommand } from './sidecar-command.ts';
 import { EXIT } from './exit-codes.ts';
 import { VERSION } from './version.ts';
@@ -21,6 +22,7 @@ registerAuthorityCommands(program);
 registerSidecarCommand(program);
 registerBaselineCommands(program);
 registerExplainCommand(program);
+registerPolicyCommands(program);
 
 try {
   await program.parseAsync();
