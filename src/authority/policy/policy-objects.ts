@@ -41,6 +41,8 @@ export interface PolicyFile {
   readonly problems: readonly PolicyProblem[];
   /** It has no document at all. */
   readonly empty: boolean;
+  /** It does not end with a line break: it may be half of what is being written. */
+  readonly cutOff?: boolean;
   /** It was not asked what it says now, and counts as saying what it said before. */
   readonly setAside?: true;
 }
@@ -74,7 +76,8 @@ export function readPolicyFile(file: string, text: string, trustDomain: TrustDom
     keys.add(key);
   }
   const broken = problems.some(({ severity }) => severity === 'error');
-  return { file, records: broken ? [] : records, problems, empty: documents.length === 0 && syntax.length === 0 };
+  const empty = documents.length === 0 && syntax.length === 0;
+  return { file, records: broken ? [] : records, problems, empty, cutOff: !text.endsWith('\n') };
 }
 
 function readDocument(fields: PolicyFields): PolicyRecord[] {

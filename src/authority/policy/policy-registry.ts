@@ -13,7 +13,8 @@ export interface PolicyMerge {
  * Works out what is in force after reading the directory. A file counts as a whole: with one error in it, it changes
  * nothing. What is in force leaves it only when somebody says so (`state: retired`, `lifecycle: retired`, `state:
  * withdrawn`): a file that vanished, was emptied or cut off takes nothing with it, and the operator is told. Taking a
- * callee off the list of a grant that is still there is saying so, too.
+ * callee off the list of a grant that is still there is saying so, too, if the file ends with a line break: half a file
+ * seldom does.
  *
  * Two files with one object: the file keeps it from which it is in force as long as it has it, else the first by name
  * gets it; the other counts as broken. So does a file that gives a baseline's id to another agent, or says of what
@@ -50,7 +51,9 @@ export function mergePolicy(
       records.set(record.key, record);
       said.add(record.key);
     }
-    for (const { key } of delisted(current, file)) records.delete(key);
+    const gone = delisted(current, file);
+    // Half a list must not pass for a shorter one; what it lacks is told as what stays in force.
+    if (file.cutOff !== true) for (const { key } of gone) records.delete(key);
   }
   for (const record of records.values()) {
     if (!said.has(record.key)) problems.push(leftover(record));
