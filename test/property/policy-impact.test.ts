@@ -54,7 +54,7 @@ function worldOf(policy: Policy): World {
   world.revocations =
     revoked === undefined
       ? []
-      : [{ id: 'r', kind: revoked as 'agent', subject: revoked === 'agent' ? PEER : INSTANCE, reason: 'test' }];
+      : [{ id: 'r', kind: revoked, subject: revoked === 'agent' ? PEER : INSTANCE, reason: 'test' }];
   world.baselines = policy.baselines.map(({ ours, state, notBefore, notAfter, demand }, index) =>
     baseline(`b${index}`, {
       digests: ours ? MEASUREMENT : OTHER,

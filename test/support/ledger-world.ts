@@ -30,7 +30,7 @@ export class FragileStore extends MemoryStore {
 
 /** Planner calls researcher, once. */
 export function oneSession(): ReportedInstance[] {
-  const measurement = parseMeasurement(MEASUREMENT as unknown as JsonValue);
+  const measurement = parseMeasurement(MEASUREMENT);
   return [
     { id: 'p1', agent: PLANNER, measurement, sessions: [{ peer: RESEARCHER, peerInstance: 'r1', role: 'dialler' }] },
     { id: 'r1', agent: RESEARCHER, measurement, sessions: [{ peer: PLANNER, peerInstance: 'p1', role: 'acceptor' }] },
@@ -73,7 +73,7 @@ export async function openLedger(
       ),
     change: (change: object | readonly object[], terms: Partial<ChangeTerms> = {}) =>
       ledger.change(
-        parseOperatorChanges((Array.isArray(change) ? change : [change]) as unknown as JsonValue, TRUST_DOMAIN),
+        parseOperatorChanges((Array.isArray(change) ? change : [change]) as readonly JsonValue[], TRUST_DOMAIN),
         { operator: 'ada', ...terms },
       ),
     /** What is in force, as `kind id` and its state. */
