@@ -31,7 +31,7 @@ const MAX_UNSETTLED = 50;
 /**
  * What operators decide, as YAML files in a directory: agents, baselines, grants, revocations. Read by event and by
  * timer, and handed to the ledger, which keeps what is in force, also when the authority restarts beside a broken or
- * missing file, or the directory itself is gone.
+ * missing file. While it runs, the directory itself may be gone.
  */
 export class PolicyDirectory implements Component {
   readonly name = 'policy directory';
@@ -55,11 +55,6 @@ export class PolicyDirectory implements Component {
       if (source !== 'files') void this.reload();
     });
     await this.#readOnce().catch((cause: unknown) => {
-      // Where there is a policy, a mesh goes on by it rather than not at all.
-      if (this.#options.ledger.revision > 0) {
-        this.#unreadable(cause);
-        return;
-      }
       throw new MeshError('FILE_UNREADABLE', `the policy directory ${this.#options.directory} cannot be read`, {
         cause,
         hint: 'create it, or correct policy_dir',

@@ -66,7 +66,7 @@ test('each threshold is told once, also over a restart; an end that moved is tol
     });
     watch.look();
     await watch.stop();
-    return log.lines.splice(0).map(({ kind, ahead }) => `${kind} ${ahead}`);
+    return log.lines.splice(0).map(({ kind, ahead }) => `${String(kind)} ${String(ahead)}`);
   };
   assert.deepEqual(await look(), ['join_credential 7d']);
   assert.deepEqual(await look(), []);
