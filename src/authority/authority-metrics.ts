@@ -1,3 +1,6 @@
+import { PROBLEM_SEVERITIES } from './policy/policy-yaml.ts';
+import { CHANGE_SOURCES } from './policy/policy-revision.ts';
+import { NOTICE_KINDS } from './policy/notices.ts';
 import type { MetricsRegistry } from '../platform/metrics-registry.ts';
 import { KEY_KINDS, KEY_PHASES } from './keys/key-ring.ts';
 
@@ -63,8 +66,19 @@ export function createAuthorityMetrics(registry: MetricsRegistry) {
     }),
     policyProblems: registry.gauge({
       name: 'policy_problems',
-      help: 'Problems in the policy directory now; an error keeps its file from having any effect.',
-      labels: { severity: ['error', 'warning'] },
+      help: 'Problems in the policy directory now; an error keeps its file from having any effect, and so does being held.',
+      labels: { severity: PROBLEM_SEVERITIES },
+    }),
+    policyRevision: registry.gauge({ name: 'policy_revision', help: 'Number of the policy in force.' }),
+    policyChanges: registry.counter({
+      name: 'policy_changes_total',
+      help: 'Changes of policy, by who asked for them and how it ended; held and too_large: the brake stopped them.',
+      labels: { source: CHANGE_SOURCES, result: ['applied', 'unchanged', 'dry_run', 'held', 'too_large', 'refused'] },
+    }),
+    noticeEnd: registry.gauge({
+      name: 'notice_earliest_end_timestamp_seconds',
+      help: 'When the next thing of a kind ends: baseline windows, observe modes, join credentials, roots.',
+      labels: { kind: NOTICE_KINDS },
     }),
     policyReloads: registry.counter({
       name: 'policy_reloads_total',

@@ -32,6 +32,10 @@ import { Instances } from './membership/instances.ts';
 import { JoinCredentials } from './membership/join-credentials.ts';
 import { createJoinService } from './membership/join-service.ts';
 import { PolicyDirectory } from './policy/policy-directory.ts';
+import { PolicyLedger } from './policy/policy-ledger.ts';
+import { NoticeWatch } from './policy/notice-watch.ts';
+import { policyRoutes } from './operators/policy-routes.ts';
+import { KnownMesh } from './reports/known-mesh.ts';
 import { indexPolicy } from './policy/policy-index.ts';
 import { ProbeServer } from '../platform/probe-server.ts';
 import type { StateSource } from './state/recipient-view.ts';
@@ -65,6 +69,7 @@ export interface Authority {
   readonly rootSha256: string;
   readonly credentials: JoinCredentials;
   readonly policy: PolicyDirectory;
+  readonly ledger: PolicyLedger;
   stop(options: { readonly deadlineMs: number }): Promise<void>;
 }
 
@@ -110,6 +115,7 @@ async function assemble(options: AuthorityOptions, store: StateStore): Promise<A
   const metrics = createAuthorityMetrics(registry);
   const readiness = new Readiness([{ name: 'starting', reason: 'the authority is still starting' }]);
 
+  const parts = { store, clock, logger, metrics };
   const lifetimes = lifetimesOf(config);
   warnOfShortSvids(lifetimes, logger);
   const authority = await CertificateAuthority.open({ trustDomain, store, clock, random, lifetimes });
@@ -119,14 +125,6 @@ async function assemble(options: AuthorityOptions, store: StateStore): Promise<A
   await instances.load();
   const operators = new Operators({ trustDomain, store, authority, clock });
   await operators.load();
-  const policyDirectory = new PolicyDirectory({
-    directory: config.policy_dir,
-    trustDomain,
-    store,
-    logger,
-    metrics,
-    intervalMs: config.policy_interval,
-  });
 
   let index = indexPolicy([]);
   const policyListeners = new Set<() => void>();
@@ -153,11 +151,10 @@ async function assemble(options: AuthorityOptions, store: StateStore): Promise<A
     }),
   });
   const policyChanged = (): void => {
-    index = indexPolicy(policyDirectory.objects());
+    index = indexPolicy(ledger.objects());
     for (const listener of policyListeners) listener();
     publisher.changed();
   };
-  policyDirectory.onChange(policyChanged);
   instances.onChange(() => publisher.changedInPassing());
   presence.onChange(() => publisher.changedInPassing());
   wanted.onChange((concerned) => {
@@ -192,6 +189,27 @@ async function assemble(options: AuthorityOptions, store: StateStore): Promise<A
     decisions,
     questions,
   });
+  const mesh = new KnownMesh({ instances, presence, reports: instanceReports, clock });
+  const ledger = new PolicyLedger({ ...parts, trustDomain, impactLimit: config.impact_limit, mesh });
+  await ledger.load();
+  ledger.onChange(policyChanged);
+  const directory = new PolicyDirectory({
+    directory: config.policy_dir,
+    trustDomain,
+    ledger,
+    logger,
+    metrics,
+    intervalMs: config.policy_interval,
+  });
+  const notices = new NoticeWatch({
+    ...parts,
+    sources: async () => ({
+      objects: ledger.objects(),
+      credentials: await credentials.usable(),
+      roots: authority.rootEnds,
+    }),
+  });
+  ledger.onChange(() => notices.look());
   const onPolicyChange = (listener: () => void) => {
     policyListeners.add(listener);
     return () => void policyListeners.delete(listener);
@@ -239,7 +257,8 @@ async function assemble(options: AuthorityOptions, store: StateStore): Promise<A
       views: createAdminViews({
         trustDomain,
         authority,
-        policy: policyDirectory,
+        ledger,
+        policy: directory,
         instances,
         reports: instanceReports,
         readiness,
@@ -255,11 +274,15 @@ async function assemble(options: AuthorityOptions, store: StateStore): Promise<A
       now: () => clock.now(),
     }),
     ...driftRoutes({ trustDomain, reports: instanceReports, questions, logger }),
+    ...policyRoutes({ trustDomain, ledger, directory, notices, impactLimit: config.impact_limit }),
   };
-  const admin = new AdminSocket({ path: join(config.state_dir, 'admin.sock'), logger, routes });
+  // An approval carries a whole baseline.
+  const largeBodies = ['/policy/changes'];
+  const admin = new AdminSocket({ path: join(config.state_dir, 'admin.sock'), logger, routes, largeBodies });
   const operatorListener: OperatorListener = new OperatorListener({
     address: config.operators_listen,
     routes,
+    largeBodies,
     operators,
     authority,
     clock,
@@ -273,9 +296,10 @@ async function assemble(options: AuthorityOptions, store: StateStore): Promise<A
     [
       storeComponent(store),
       rotation,
-      policyDirectory,
+      directory,
       { name: 'policy index', start: () => Promise.resolve(policyChanged()), stop: () => Promise.resolve() },
       publisher,
+      notices,
       decisions,
       pruner(instances, logger),
       { name: 'presence', start: () => Promise.resolve(), stop: () => Promise.resolve(presence.stop()) },
@@ -306,7 +330,8 @@ async function assemble(options: AuthorityOptions, store: StateStore): Promise<A
       return authority.rootSha256;
     },
     credentials,
-    policy: policyDirectory,
+    policy: directory,
+    ledger,
     stop: async (stopOptions) => {
       readiness.block('stopping', 'the authority is being stopped');
       await stack.stop(stopOptions);

@@ -147,6 +147,12 @@ export const AuthorityConfigSchema = v.strictObject({
     v.optional(v.pipe(v.number(), v.integer(), v.minValue(100), v.maxValue(1_000_000)), 50_000),
     v.description('How many of them are kept at most; the oldest go first. 100 to 1000000.'),
   ),
+  impact_limit: v.pipe(
+    v.optional(v.pipe(v.number(), v.minValue(0), v.maxValue(100)), 5),
+    v.description(
+      'The brake: a change of policy that would end more than so many percent of the open sessions is held, or refused, until somebody accepts it. Revocations are never held up. 0 to 100; 100 switches the brake off.',
+    ),
+  ),
   metrics_listen: v.pipe(
     v.optional(listenAddress, '127.0.0.1:17190'),
     v.description('Where `/metrics`, `/livez` and `/readyz` are served, without TLS. Port 0 takes any free one.'),

@@ -11,7 +11,9 @@ const CONFIG = 'a sidecar configuration, or a file with just its section `measur
 export function registerBaselineCommands(program: Command, output: CommandOutput = processOutput): void {
   const baseline = program
     .command('baseline')
-    .description('build, verify and compare the digests an agent is approved with; offline')
+    .description(
+      'the digests an agent is approved with: build, verify and compare them offline; approve, retire, revoke',
+    )
     .exitOverride(asUsageError);
 
   baseline

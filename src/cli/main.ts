@@ -8,6 +8,7 @@ import { registerDevCommand } from './dev-command.ts';
 import { registerExplainCommand } from './explain-command.ts';
 import { registerMeshCommands } from './mesh-command.ts';
 import { registerOperatorCommands } from './operator-command.ts';
+import { registerPolicyCommands } from './operator/policy-commands.ts';
 import { registerSidecarCommand } from './sidecar-command.ts';
 import { EXIT } from './exit-codes.ts';
 import { VERSION } from './version.ts';
@@ -27,6 +28,7 @@ registerCertsCommands(program);
 registerExplainCommand(program);
 registerMeshCommands(program);
 registerOperatorCommands(program);
+registerPolicyCommands(program);
 
 try {
   await program.parseAsync();

@@ -139,7 +139,7 @@ export function checkRevocation(
   return rejection('REVOKED', `${found.kind} ${found.subject} was revoked (${found.id}): ${found.reason}`);
 }
 
-export function checkLifecycle(id: SpiffeId, { agents }: MeshState): Rejection | undefined {
+export function checkLifecycle(id: SpiffeId, { agents }: Pick<MeshState, 'agents'>): Rejection | undefined {
   const agent = agents.get(id);
   if (agent === undefined) return rejection('AGENT_UNKNOWN', `${id} is not in the signed state`);
   if (agent.lifecycle !== 'active') return rejection('AGENT_NOT_ACTIVE', `${id} is ${agent.lifecycle}`);
@@ -151,7 +151,7 @@ export function checkLifecycle(id: SpiffeId, { agents }: MeshState): Rejection |
 
 export function checkBaseline(
   measurement: Measurement,
-  { baselines }: MeshState,
+  { baselines }: Pick<MeshState, 'baselines'>,
   { spiffeId, now, heldUnder }: { spiffeId: SpiffeId; now: number; heldUnder: string | undefined },
 ): { readonly id: string } | Rejection {
   const match = matchBaseline(measurement, baselines.get(spiffeId) ?? [], { now, heldUnder });

@@ -79,3 +79,9 @@ export function integerAt(
   }
   return value;
 }
+
+/** `true` or `false`; what is missing is `false`. @throws ShapeError */
+export function flagAt(value: JsonValue | undefined, path: string): boolean {
+  if (value === undefined || typeof value === 'boolean') return value ?? false;
+  throw new ShapeError(path, 'not true or false');
+}

@@ -18,6 +18,8 @@ export interface AdminSocketOptions {
   readonly path: string;
   readonly routes: AdminRoutes;
   readonly logger: Logger;
+  /** See {@link AdminHandlerOptions.largeBodies}. */
+  readonly largeBodies?: readonly string[];
   /** Default: the machine's. */
   readonly clock?: Clock;
 }
@@ -37,8 +39,8 @@ export class AdminSocket implements Component {
 
   constructor(options: AdminSocketOptions) {
     this.path = options.path;
-    const { routes, logger, clock = systemClock } = options;
-    const handler = adminHandler({ routes, logger, clock, operatorOf: () => LOCAL_OPERATOR });
+    const { routes, logger, clock = systemClock, largeBodies = [] } = options;
+    const handler = adminHandler({ routes, logger, clock, largeBodies, operatorOf: () => LOCAL_OPERATOR });
     this.#server = createServer(ADMIN_LIMITS, handler);
   }
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
+import { readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { PolicyProblem } from '../../src/authority/policy/policy-yaml.ts';
@@ -136,5 +136,17 @@ test('a baseline that breaks, vanishes or is emptied is named by file and line, 
       },
     );
   }
+  await t.test(
+    'the whole directory vanishes: what was in force stays, and it is taken again when it is back',
+    async () => {
+      const from = authority.process.mark();
+      await rename(authority.policyDir, `${authority.policyDir}.away`);
+      await authority.process.waitFor('policy_unreadable', () => true, { from });
+      assert.ok((await problems(mesh)).some(({ message }) => /what was in force stays/.test(message)));
+      await goesOn();
+      await rename(`${authority.policyDir}.away`, authority.policyDir);
+      await goesOn();
+    },
+  );
   open.socket.destroy();
 });

@@ -70,6 +70,8 @@ export async function startTestAuthority(options: TestAuthorityOptions = {}): Pr
     metrics_listen: '127.0.0.1:0',
     state_dir: join(directory, 'state'),
     policy_dir: policyDir,
+    // In a mesh of three agents every change is a large one; tests of the brake set a limit.
+    impact_limit: 100,
     ...options.config,
   });
   const log = createLogBook();

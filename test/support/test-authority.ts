@@ -70,6 +70,8 @@ export class TestAuthority {
       metrics_listen: '127.0.0.1:0',
       state_dir: this.stateDir,
       policy_dir: this.policyDir,
+      // In a mesh of three agents every change is a large one; tests of the brake set a limit.
+      impact_limit: 100,
       ...this.#config,
     };
     await mkdir(this.policyDir, { recursive: true });

@@ -99,6 +99,11 @@ export class CertificateAuthority {
     return this.#keys.roots.map(({ certificate }) => certificate);
   }
 
+  /** When each root ends, milliseconds since the epoch. */
+  get rootEnds(): readonly { readonly id: RootPin; readonly notAfter: number }[] {
+    return this.#keys.roots.map(({ id, issuer: { notAfter } }) => ({ id, notAfter }));
+  }
+
   get rootPins(): readonly RootPin[] {
     return this.#keys.roots.map(({ id }) => id);
   }

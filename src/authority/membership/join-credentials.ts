@@ -112,6 +112,15 @@ export class JoinCredentials {
     }
   }
 
+  /** Those that can still be used, with their ends in milliseconds since the epoch. */
+  async usable(): Promise<readonly { readonly id: string; readonly agent: SpiffeId; readonly expiresAt: number }[]> {
+    const now = this.#options.clock.now();
+    return (await this.#options.store.list(COLLECTION)).flatMap(({ key: id, value }) => {
+      const { agent, uses_left: left, expires_at: expiresAt } = value as unknown as Stored;
+      return left > 0 && expiresAt > now ? [{ id, agent: parseSpiffeId(agent), expiresAt }] : [];
+    });
+  }
+
   /** Long-expired ones say no less clearly when they are gone. */
   async #expired(): Promise<string[]> {
     const before = this.#options.clock.now() - 30 * 86_400_000;

@@ -5,12 +5,15 @@ import type { Readiness } from '../../platform/readiness.ts';
 import type { CertificateAuthority } from '../keys/certificate-authority.ts';
 import type { Instance, Instances } from '../membership/instances.ts';
 import type { PolicyDirectory } from '../policy/policy-directory.ts';
+import type { PolicyLedger } from '../policy/policy-ledger.ts';
+import { sourceOf } from '../policy/policy-objects.ts';
 import type { InstanceReports, ReportedInstance } from '../reports/instance-reports.ts';
 import { sessionViews } from './session-views.ts';
 
 export interface AdminViewsOptions {
   readonly trustDomain: string;
   readonly authority: CertificateAuthority;
+  readonly ledger: PolicyLedger;
   readonly policy: PolicyDirectory;
   readonly instances: Instances;
   readonly reports: InstanceReports;
@@ -23,7 +26,7 @@ export type AdminViews = ReturnType<typeof createAdminViews>;
 
 /** What operators may read: plain JSON, times in RFC 3339. No secret is within reach here. */
 export function createAdminViews(options: AdminViewsOptions) {
-  const { trustDomain, authority, policy, instances, reports, readiness, clock, addresses } = options;
+  const { trustDomain, authority, ledger, policy, instances, reports, readiness, clock, addresses } = options;
   /** Whoever has a certificate, and whoever had one and is remembered. */
   const instanceFacts = (): InstanceFacts[] => {
     const live = instances.live();
@@ -58,15 +61,14 @@ export function createAdminViews(options: AdminViewsOptions) {
       policy_problems: policy.problems().length,
     }),
     agents: () => {
-      const records = policy.records();
+      const records = ledger.records();
       const all = instanceFacts();
-      return records.flatMap(({ object, note, file, line }) => {
+      return records.flatMap((record) => {
+        const { object, note } = record;
         if (object.kind !== 'agent') return [];
         const { id, lifecycle, sponsor, observeUntil } = object.value;
-        const baselines = records.flatMap((record) =>
-          record.object.kind === 'baseline' && record.object.value.agent === id
-            ? [{ id: record.object.value.id, state: record.object.value.state }]
-            : [],
+        const baselines = records.flatMap(({ object: { kind, value } }) =>
+          kind === 'baseline' && value.agent === id ? [{ id: value.id, state: value.state }] : [],
         );
         return [
           {
@@ -77,7 +79,7 @@ export function createAdminViews(options: AdminViewsOptions) {
             observe_until: observeUntil === undefined ? undefined : iso(observeUntil),
             baselines,
             ...counts(all.filter((instance) => instance.agent === id)),
-            source: `${file}:${line}`,
+            source: sourceOf(record),
           },
         ];
       });

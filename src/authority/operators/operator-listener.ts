@@ -24,6 +24,8 @@ const KEEP_ALIVE_MS = 5_000;
 export interface OperatorListenerOptions {
   readonly address: HostPort;
   readonly routes: AdminRoutes;
+  /** See {@link AdminHandlerOptions.largeBodies}. */
+  readonly largeBodies: readonly string[];
   readonly operators: Operators;
   readonly authority: CertificateAuthority;
   readonly clock: Clock;
@@ -57,7 +59,7 @@ export class OperatorListener implements Component {
   }
 
   async start(): Promise<void> {
-    const { address, routes, operators, clock, logger, hostName } = this.#options;
+    const { address, routes, largeBodies, operators, clock, logger, hostName } = this.#options;
     const identity = new ServerIdentity({
       ...this.#options,
       onRotated: (context) => {
@@ -76,6 +78,7 @@ export class OperatorListener implements Component {
       },
       adminHandler({
         routes,
+        largeBodies,
         logger,
         clock,
         hostName,

@@ -24,6 +24,13 @@ export interface PolicyRecord {
   readonly group: string;
   /** What people want to know and sidecars do not get: the sponsor's name, who approved, why observed. */
   readonly note: JsonObject;
+  /** Who put it in force through the authority; `file` is empty then. `undefined`: a file did. */
+  readonly operator?: string;
+}
+
+/** Where an object comes from, as people read it: `agents/planner.yaml:3`, or `operator ada`. */
+export function sourceOf({ file, line, operator }: PolicyRecord): string {
+  return operator === undefined ? `${file}:${line}` : `operator ${operator}`;
 }
 
 /** What one file says now. */
@@ -34,6 +41,10 @@ export interface PolicyFile {
   readonly problems: readonly PolicyProblem[];
   /** It has no document at all. */
   readonly empty: boolean;
+  /** It does not end with a line break: it may be half of what is being written. */
+  readonly cutOff?: boolean;
+  /** It was not asked what it says now, and counts as saying what it said before. */
+  readonly setAside?: true;
 }
 
 const KINDS = ['Agent', 'Baseline', 'Grant', 'Revocation'] as const;
@@ -65,7 +76,8 @@ export function readPolicyFile(file: string, text: string, trustDomain: TrustDom
     keys.add(key);
   }
   const broken = problems.some(({ severity }) => severity === 'error');
-  return { file, records: broken ? [] : records, problems, empty: documents.length === 0 && syntax.length === 0 };
+  const empty = documents.length === 0 && syntax.length === 0;
+  return { file, records: broken ? [] : records, problems, empty, cutOff: !text.endsWith('\n') };
 }
 
 function readDocument(fields: PolicyFields): PolicyRecord[] {

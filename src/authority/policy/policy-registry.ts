@@ -1,3 +1,5 @@
+import { isDeepStrictEqual } from 'node:util';
+import { stateObjectToJson } from '../../domain/state-objects.ts';
 import type { PolicyFile, PolicyRecord } from './policy-objects.ts';
 import type { PolicyProblem } from './policy-yaml.ts';
 
@@ -11,12 +13,20 @@ export interface PolicyMerge {
  * Works out what is in force after reading the directory. A file counts as a whole: with one error in it, it changes
  * nothing. What is in force leaves it only when somebody says so (`state: retired`, `lifecycle: retired`, `state:
  * withdrawn`): a file that vanished, was emptied or cut off takes nothing with it, and the operator is told. Taking a
- * callee off the list of a grant that is still there is saying so, too.
+ * callee off the list of a grant that is still there is saying so, too, if the file ends with a line break: half a file
+ * seldom does.
  *
  * Two files with one object: the file keeps it from which it is in force as long as it has it, else the first by name
- * gets it; the other counts as broken.
+ * gets it; the other counts as broken. So does a file that gives a baseline's id to another agent, or says of what
+ * operators put in force something else than they did; one that says the same takes it over.
+ *
+ * @param current what is in force from files; `operators`: what is from operators.
  */
-export function mergePolicy(current: ReadonlyMap<string, PolicyRecord>, files: readonly PolicyFile[]): PolicyMerge {
+export function mergePolicy(
+  current: ReadonlyMap<string, PolicyRecord>,
+  files: readonly PolicyFile[],
+  operators: ReadonlyMap<string, PolicyRecord> = new Map(),
+): PolicyMerge {
   const sorted = files.toSorted((a, b) => (a.file < b.file ? -1 : 1));
   const problems = sorted.flatMap((file) => file.problems);
   const owners = findOwners(current, sorted);
@@ -24,12 +34,15 @@ export function mergePolicy(current: ReadonlyMap<string, PolicyRecord>, files: r
   const said = new Set<string>();
 
   for (const file of sorted) {
-    const duplicates = file.records.filter(({ key }) => (owners.get(key) ?? file.file) !== file.file);
-    for (const { key, line, column } of duplicates) {
-      const message = `${key} is defined in ${owners.get(key)} already, so this file has no effect`;
-      problems.push({ severity: 'error', file: file.file, line, column, field: 'id', message });
-    }
-    if (duplicates.length > 0 || isBroken(file)) {
+    const objections = file.records.flatMap((record) => {
+      const message = objectionTo(record, { owner: owners.get(record.key), current, operators });
+      const { line, column } = record;
+      return message === undefined
+        ? []
+        : [{ severity: 'error' as const, file: file.file, line, column, field: 'id', message }];
+    });
+    problems.push(...objections);
+    if (objections.length > 0 || isBroken(file)) {
       for (const { key, file: owner } of current.values()) if (owner === file.file) said.add(key);
       continue;
     }
@@ -38,12 +51,35 @@ export function mergePolicy(current: ReadonlyMap<string, PolicyRecord>, files: r
       records.set(record.key, record);
       said.add(record.key);
     }
-    for (const { key } of delisted(current, file)) records.delete(key);
+    const gone = delisted(current, file);
+    // Half a list must not pass for a shorter one; what it lacks is told as what stays in force.
+    if (file.cutOff !== true) for (const { key } of gone) records.delete(key);
   }
   for (const record of records.values()) {
     if (!said.has(record.key)) problems.push(leftover(record));
   }
   return { records, problems };
+}
+
+function objectionTo(
+  { key, file, object }: PolicyRecord,
+  known: {
+    readonly owner: string | undefined;
+    readonly current: ReadonlyMap<string, PolicyRecord>;
+    readonly operators: ReadonlyMap<string, PolicyRecord>;
+  },
+): string | undefined {
+  const { owner = file, current, operators } = known;
+  if (owner !== file) return `${key} is defined in ${owner} already, so this file has no effect`;
+  const theirs = operators.get(key);
+  if (theirs !== undefined && !isDeepStrictEqual(stateObjectToJson(theirs.object), stateObjectToJson(object))) {
+    return `${key} was put in force by operator ${theirs.operator}, and differently; give this one another id, or change that one there`;
+  }
+  const before = current.get(key)?.object;
+  if (object.kind === 'baseline' && before?.kind === 'baseline' && before.value.agent !== object.value.agent) {
+    return `${key} is of ${before.value.agent}; what is approved for ${object.value.agent} needs an id of its own`;
+  }
+  return undefined;
 }
 
 function findOwners(current: ReadonlyMap<string, PolicyRecord>, files: readonly PolicyFile[]): Map<string, string> {
@@ -72,8 +108,8 @@ function isGrant({ object }: PolicyRecord): boolean {
   return object.kind === 'grant';
 }
 
-function isBroken({ problems }: PolicyFile): boolean {
-  return problems.some(({ severity }) => severity === 'error');
+function isBroken({ problems, setAside }: PolicyFile): boolean {
+  return setAside === true || problems.some(({ severity }) => severity === 'error');
 }
 
 const WITHDRAWAL = {

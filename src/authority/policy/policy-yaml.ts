@@ -3,10 +3,15 @@ import { isMap, isNode, isScalar, isSeq, LineCounter, parseAllDocuments, type Do
 /** A place in a document: member names and list positions from its top. */
 export type FieldPath = readonly (string | number)[];
 
+export const PROBLEM_SEVERITIES = ['error', 'warning', 'held'] as const;
+
 /** Something in the policy directory that an operator should look at. */
 export interface PolicyProblem {
-  /** `error`: the file has no effect, what it last said stays in force. `warning`: it has, but perhaps not as meant. */
-  readonly severity: 'error' | 'warning';
+  /**
+   * `error`: the file has no effect, what it last said stays in force. `held`: the same, because the brake holds it or
+   * an operator undid it. `warning`: it has an effect, but perhaps not as meant.
+   */
+  readonly severity: (typeof PROBLEM_SEVERITIES)[number];
   /** Relative to the policy directory. */
   readonly file: string;
   /** From 1; 0 where the file as a whole is meant. */

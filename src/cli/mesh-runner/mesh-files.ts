@@ -68,6 +68,8 @@ export function writeAuthorityConfig(layout: MeshLayout, plan: MeshPlan, listen:
     state_dir: layout.stateOf('authority'),
     policy_dir: layout.policy,
     operators_listen: '127.0.0.1:0',
+    // In a mesh of two agents every change is a large one.
+    impact_limit: 100,
     metrics_listen: '127.0.0.1:0',
   });
   return path;

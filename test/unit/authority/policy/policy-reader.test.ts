@@ -13,7 +13,7 @@ test('a file is read again when its text is another, and only then', () => {
   const [secondA, secondB] = reader.read(texts({ ...files, 'b.yaml': agentYaml('b', 'retired') }));
   assert.equal(secondA, firstA, 'the very same object: nothing to compare');
   assert.notEqual(secondB, firstB);
-  const object = secondB?.records[0]?.object;
+  const object = secondB?.file.records[0]?.object;
   assert.ok(object?.kind === 'agent' && object.value.lifecycle === 'retired');
 });
 
@@ -21,8 +21,8 @@ test('the same text in another file is another file, and one that came back is r
   const reader = new PolicyReader(TRUST_DOMAIN);
   const [before] = reader.read(texts({ 'a.yaml': agentYaml('a') }));
   const [moved] = reader.read(texts({ 'b.yaml': agentYaml('a') }));
-  assert.equal(moved?.file, 'b.yaml');
-  assert.equal(moved.records[0]?.file, 'b.yaml');
+  assert.equal(moved?.file.file, 'b.yaml');
+  assert.equal(moved.file.records[0]?.file, 'b.yaml');
   assert.deepEqual(reader.read(texts({})), []);
   const [back] = reader.read(texts({ 'a.yaml': agentYaml('a') }));
   assert.notEqual(back, before);
