@@ -62,7 +62,7 @@ export class Http2Drain {
    * @returns `undefined` where none may be said: the server has said its own, or is within a frame.
    */
   lastWords(): Buffer | undefined {
-    const fit = this.recognised && this.#server.frames > 0 && this.#server.atBoundary && !this.#serverLeaves;
+    const fit = this.recognised && this.#atBoundary && !this.#serverLeaves;
     return fit ? goawayFrame(this.#highest) : undefined;
   }
 
@@ -87,7 +87,7 @@ export class Http2Drain {
     }
     const at = this.#server.read(chunk, { stopAtBoundary: true });
     // A frame just read may have been the server's own GOAWAY, or none of HTTP/2.
-    if (!this.#mayInsert || !this.#server.atBoundary) {
+    if (!this.#mayInsert || !this.#atBoundary) {
       if (!this.#other) this.#server.read(chunk, { start: at });
       return undefined;
     }
@@ -101,9 +101,13 @@ export class Http2Drain {
     return this.#wanted && this.recognised && !this.#serverLeaves;
   }
 
+  /** Between two frames of the server, the first of which is its SETTINGS and never one of ours. */
+  get #atBoundary(): boolean {
+    return this.#server.frames > 0 && this.#server.atBoundary;
+  }
+
   #insertNow(): void {
-    // The first frame of a server is its SETTINGS, never one of ours.
-    if (!this.#mayInsert || this.#server.frames === 0 || !this.#server.atBoundary) return;
+    if (!this.#mayInsert || !this.#atBoundary) return;
     this.#wanted = false;
     this.#toClient(goawayFrame(ANY_STREAM));
   }

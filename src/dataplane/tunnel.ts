@@ -84,7 +84,9 @@ function pump(from: Duplex, to: Duplex, tap?: Tap): void {
   });
   to.on('drain', () => from.resume());
   to.once('close', () => from.pause());
-  from.once('end', () => to.end());
+  // Whoever had nothing to say at all may have said so before.
+  if (from.readableEnded) to.end();
+  else from.once('end', () => to.end());
   if (to.writableNeedDrain) from.pause();
   else from.resume();
 }

@@ -35,9 +35,9 @@ async function addInstance(mesh: TestMesh, name: string, drain = '20s'): Promise
 function steadyCalls(caller: GrpcCaller) {
   const answers: string[] = [];
   const failures: string[] = [];
-  let going = true;
+  const stopping = new AbortController();
   const callOn = async () => {
-    while (going) {
+    while (!stopping.signal.aborted) {
       try {
         answers.push(await caller.echo());
       } catch (error) {
@@ -50,7 +50,7 @@ function steadyCalls(caller: GrpcCaller) {
     answers,
     failures,
     stop: async () => {
-      going = false;
+      stopping.abort();
       await over;
     },
   };
@@ -126,7 +126,7 @@ test('an agent whose own sidecar drains: its calls go on, its stream ends in goo
   await streaming;
   sidecar.signal('SIGTERM');
   await sidecar.waitFor('sidecar_draining');
-  const heard = await stream.catch((error: Error) => error.message);
+  const heard = await stream.catch((error: unknown) => String(error));
   assert.ok(Array.isArray(heard) && heard.length === 4, String(heard));
   assert.equal(await sidecar.exited, 0);
 });
@@ -136,7 +136,7 @@ test('a second SIGTERM cuts at once, and the exit is still clean; a SIGHUP while
   const { sidecar } = mesh.agent('researcher-a');
   let begun = (): void => undefined;
   const streaming = new Promise<void>((resolve) => (begun = resolve));
-  const stream = caller.count(100_000, () => begun()).catch((error: Error) => error.message);
+  const stream = caller.count(100_000, () => begun()).catch((error: unknown) => String(error));
   await streaming;
   sidecar.signal('SIGTERM');
   await sidecar.waitFor('sidecar_draining');
@@ -157,7 +157,7 @@ test('drift while draining is drift: what is open is cut, long before the drain 
   const { sidecar, files } = mesh.agent('researcher-a');
   let begun = (): void => undefined;
   const streaming = new Promise<void>((resolve) => (begun = resolve));
-  const stream = caller.count(100_000, () => begun()).catch((error: Error) => error.message);
+  const stream = caller.count(100_000, () => begun()).catch((error: unknown) => String(error));
   await streaming;
   sidecar.signal('SIGTERM');
   await sidecar.waitFor('sidecar_draining');

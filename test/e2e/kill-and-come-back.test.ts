@@ -7,9 +7,9 @@ import type { TestAgent } from '../support/test-agent.ts';
 /** Calls all the time, as an agent does that tries again; counts what came back. */
 function callsOf(agent: TestAgent, peer: string) {
   const count = { answered: 0, failed: 0 };
-  let going = true;
+  const stopping = new AbortController();
   const over = (async () => {
-    while (going) {
+    while (!stopping.signal.aborted) {
       try {
         await agent.call(peer);
         count.answered += 1;
@@ -31,7 +31,7 @@ function callsOf(agent: TestAgent, peer: string) {
       );
     },
     stop: async () => {
-      going = false;
+      stopping.abort();
       await over;
     },
   };

@@ -3,7 +3,7 @@ import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { LoggedProcess } from '../support/child-process.ts';
-import { startMesh } from '../support/mesh.ts';
+import { awaitAddress, startMesh } from '../support/mesh.ts';
 import { runAit } from '../support/run-ait.ts';
 import { AIT_BINARY } from '../support/test-agent.ts';
 import { ask } from '../support/http-exchange.ts';
@@ -53,7 +53,10 @@ test('ait sidecar wait --mesh: ready before the agent listens; without it the ag
   const { port } = agent.address() as { port: number };
   await new Promise((resolve) => agent.close(resolve));
   const mesh = await startMesh(t, {
-    agents: { researcher: { start: false, app: false, config: { app: { address: `127.0.0.1:${port}` } } } },
+    agents: {
+      planner: { calls: ['researcher'] },
+      researcher: { start: false, app: false, config: { app: { address: `127.0.0.1:${port}` } } },
+    },
   });
   const researcher = mesh.agent('researcher');
   await researcher.start({ awaitReady: false });
@@ -74,10 +77,14 @@ test('ait sidecar wait --mesh: ready before the agent listens; without it the ag
   t.after(() => agent.close());
   assert.equal((await runAit(['sidecar', 'wait', '--config', config])).code, 0);
   await researcher.waitFor('sidecar_ready');
+  await awaitAddress(mesh.agent('planner'), researcher.inbound);
 
-  // It goes down again when a call does not get through, and that is not asked again for each call.
+  // It goes down again with the first call that does not get through.
   await new Promise((resolve) => agent.close(resolve));
   assert.equal((await ask({ port: metrics }, { path: '/readyz' })).status, 200, 'nobody has noticed yet');
+  await assert.rejects(mesh.agent('planner').call('researcher'));
+  assert.match((await ask({ port: metrics }, { path: '/readyz' })).text, /^app: the agent does not listen/);
+  assert.equal((await ask({ port: metrics }, { path: '/readyz/mesh' })).status, 200);
 });
 
 test('POST /quit and ait sidecar quit: the sidecar drains and exits 0; a GET changes nothing', async (t) => {

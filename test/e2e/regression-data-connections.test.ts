@@ -120,7 +120,7 @@ test('a member that opens 300 connections and resets each at another moment leav
   );
   assert.equal(await victim.metric('ait_connections'), 0);
   assert.equal(await victim.metric('ait_unauthenticated_connections'), 0);
-  assert.ok(victim.app.connections > 0, 'none got as far as the application: the test says nothing');
+  assert.ok(victim.app.opened > 10, 'none got as far as the application: the test says nothing');
   const data = await openData(attacker, victim.inbound, { ...dataOf(exchange), early: 'hello' });
   assert.equal(await data.answer(), 'accepted', 'the session is as good as before');
   assert.equal((await data.payload(5)).toString(), 'hello');

@@ -1,7 +1,7 @@
 import { CLIENT_PREFACE } from '../../src/dataplane/http2-frames.ts';
 
 /** One HTTP/2 frame as bytes. */
-export function frame(type: number, { flags = 0, stream = 0, payload = Buffer.alloc(0) as Buffer } = {}): Buffer {
+export function frame(type: number, { flags = 0, stream = 0, payload = Buffer.alloc(0) } = {}): Buffer {
   const header = Buffer.alloc(9);
   header.writeUIntBE(payload.length, 0, 3);
   header[3] = type;

@@ -8,15 +8,20 @@ export class TestApp {
   readonly #server: Server;
   readonly sockets = new Set<Socket>();
   readonly #chunks: Buffer[] = [];
-  /** How many connections were ever opened to it. */
-  connections = 0;
+  /** How many connections were ever opened to it, the looks of its sidecar among them. */
+  opened = 0;
+  /** Opened and closed without a byte: its sidecar looks in that way whether anybody listens. */
+  #lookedIn = 0;
 
   private constructor(echo: boolean) {
     this.#server = createServer({ allowHalfOpen: true }, (socket) => {
-      this.connections += 1;
+      this.opened += 1;
       this.sockets.add(socket);
       socket.on('error', () => undefined);
-      socket.once('close', () => this.sockets.delete(socket));
+      socket.once('close', () => {
+        this.sockets.delete(socket);
+        if (socket.bytesRead === 0 && socket.bytesWritten === 0) this.#lookedIn += 1;
+      });
       socket.on('data', (chunk) => {
         this.#chunks.push(chunk);
         if (echo) socket.write(chunk);
@@ -29,6 +34,11 @@ export class TestApp {
     const app = new TestApp(echo);
     await new Promise<void>((resolve) => app.#server.listen(0, '127.0.0.1', resolve));
     return app;
+  }
+
+  /** How many connections were ever opened to it, those left out that closed without a byte. */
+  get connections(): number {
+    return this.opened - this.#lookedIn;
   }
 
   get address(): string {

@@ -1,16 +1,7 @@
 import type { Command } from 'commander';
 import type { CommandOutput } from '../command-output.ts';
-import type { SidecarTarget } from './sidecar-target.ts';
-
-export interface WaitFlags extends SidecarTarget {
-  readonly mesh?: true;
-  readonly timeout: string;
-  readonly json?: true;
-}
-
-export interface QuitFlags extends SidecarTarget {
-  readonly json?: true;
-}
+import type { QuitFlags } from './quit.ts';
+import type { WaitFlags } from './wait.ts';
 
 /** Adds `ait sidecar wait` and `ait sidecar quit`. */
 export function registerLifecycleVerbs(sidecar: Command, output: CommandOutput): void {

@@ -2,8 +2,11 @@ import { MeshError } from '../../domain/mesh-error.ts';
 import type { CommandOutput } from '../command-output.ts';
 import { EXIT } from '../exit-codes.ts';
 import { askAdmin } from '../mesh-runner/admin-client.ts';
-import type { QuitFlags } from './lifecycle-verbs.ts';
-import { adminSocketOf } from './sidecar-target.ts';
+import { adminSocketOf, type SidecarTarget } from './sidecar-target.ts';
+
+export interface QuitFlags extends SidecarTarget {
+  readonly json?: true;
+}
 
 /**
  * Has a sidecar end in good order; returns as soon as it has been told.

@@ -5,8 +5,13 @@ import { systemClock } from '../../platform/clock.ts';
 import type { CommandOutput } from '../command-output.ts';
 import { EXIT } from '../exit-codes.ts';
 import { askAdmin } from '../mesh-runner/admin-client.ts';
-import type { WaitFlags } from './lifecycle-verbs.ts';
-import { adminSocketOf } from './sidecar-target.ts';
+import { adminSocketOf, type SidecarTarget } from './sidecar-target.ts';
+
+export interface WaitFlags extends SidecarTarget {
+  readonly mesh?: true;
+  readonly timeout: string;
+  readonly json?: true;
+}
 
 /** Another process, perhaps one that is not there yet: it can only be asked again and again. In ms. */
 const ASK_EVERY_MS = 200;

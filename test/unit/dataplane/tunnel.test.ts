@@ -118,6 +118,19 @@ test('an end that is destroyed at our side takes the other with it', async (t) =
   assert.equal(await over, 'reset');
 });
 
+test('an end that had nothing more to say before the tunnel began is passed on all the same', async (t) => {
+  const [a, b] = await Promise.all([connection(t), connection(t)]);
+  a.far.end();
+  a.near.resume();
+  await once(a.near, 'end');
+  const end = (stream: Socket) => ({ stream, reset: () => void stream.resetAndDestroy() });
+  const over = tunnel(end(a.near), end(b.near));
+  assert.equal((await readToEnd(b.far)).length, 0);
+  b.far.end('answer');
+  assert.equal((await readToEnd(a.far)).toString(), 'answer');
+  assert.equal(await over, 'finished');
+});
+
 test('an end that was gone before the tunnel began leaves nothing open', async (t) => {
   controlTimer(t);
   for (const alreadyClosed of [false, true]) {

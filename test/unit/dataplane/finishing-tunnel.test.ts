@@ -1,0 +1,114 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
+import { test, type TestContext } from 'node:test';
+import { FinishingTunnel } from '../../../src/dataplane/finishing-tunnel.ts';
+import { frames, readFrames } from '../../support/http2-bytes.ts';
+
+async function connection(t: TestContext): Promise<{ near: Socket; far: Socket }> {
+  const server = createServer({ allowHalfOpen: true, pauseOnConnect: true });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const accepted = once(server, 'connection') as Promise<[Socket]>;
+  const far = connect({ port: (server.address() as AddressInfo).port, host: '127.0.0.1', allowHalfOpen: true });
+  const [near] = await accepted;
+  server.close();
+  far.on('error', () => undefined);
+  t.after(() => {
+    near.destroy();
+    far.destroy();
+  });
+  return { near, far };
+}
+
+/** A client and a server with a tunnel between them; time stands still unless the test lets it pass. */
+async function carried(t: TestContext) {
+  const [client, server] = await Promise.all([connection(t), connection(t)]);
+  let aheadMs = 0;
+  const clock = { now: () => Date.now(), monotonic: () => performance.now() + aheadMs };
+  const end = (stream: Socket) => ({ stream, reset: () => void stream.resetAndDestroy() });
+  const tunnel = new FinishingTunnel({ client: end(client.near), server: end(server.near), clock });
+  // Whoever is told that it is over says so, too.
+  for (const { far } of [client, server]) far.once('end', () => far.end());
+  return { tunnel, client: client.far, server: server.far, age: () => (aheadMs += 2000) };
+}
+
+async function say(from: Socket, bytes: string | Buffer, to: Socket): Promise<Buffer> {
+  const heard = once(to, 'data') as Promise<[Buffer]>;
+  from.write(bytes);
+  return (await heard)[0];
+}
+
+test('what is silent after the word of the server is closed in good order, both ways', async (t) => {
+  const { tunnel, client, server } = await carried(t);
+  await say(client, 'question', server);
+  await say(server, 'answer', client);
+  tunnel.finish();
+  const ended = Promise.all([once(client, 'end'), once(server, 'end')]);
+  client.resume();
+  server.resume();
+  await ended;
+  assert.equal(await tunnel.over, 'finished');
+});
+
+for (const [name, answer, rest] of [
+  ['an answer that has not begun', undefined, 'answer'],
+  ['an HTTP/1 answer that pauses', 'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx\r\n', '0\r\n\r\n'],
+] as const) {
+  test(`${name} is waited for`, async (t) => {
+    const { tunnel, client, server } = await carried(t);
+    await say(client, 'question', server);
+    if (answer !== undefined) await say(server, answer, client);
+    let over = false;
+    void tunnel.over.then(() => (over = true));
+    tunnel.finish();
+    await new Promise((resolve) => setTimeout(resolve, 700));
+    assert.equal(over, false);
+    assert.equal((await say(server, rest, client)).toString(), rest);
+    client.resume();
+    assert.equal(await tunnel.over, 'finished');
+  });
+}
+
+test('HTTP/2: the client is asked, open streams finish, the last words name the last stream, then it is closed', async (t) => {
+  const { tunnel, client, server, age } = await carried(t);
+  const heard: Buffer[] = [];
+  client.on('data', (chunk) => heard.push(chunk));
+  const request = Buffer.concat([frames.preface, frames.settings(), frames.headers(1, { end: true })]);
+  await say(client, request, server);
+  await say(server, Buffer.concat([frames.settings(), frames.headers(1)]), client);
+  age();
+  tunnel.finish();
+  server.resume();
+  // A stream that was on its way when the client was asked is worked on like any other.
+  client.write(frames.headers(3, { end: true }));
+  await new Promise((resolve) => setTimeout(resolve, 600));
+  server.write(Buffer.concat([frames.data(1, { end: true }), frames.headers(3, { end: true })]));
+  assert.equal(await tunnel.over, 'finished');
+  const types = readFrames(Buffer.concat(heard)).map(({ type, bytes }) =>
+    type === 7 ? bytes.readUInt32BE(9) : `${type}`,
+  );
+  assert.deepEqual(types, ['4', '1', 0x7fff_ffff, '0', '1', 3]);
+});
+
+test('HTTP/2: a connection that has only just been opened is not sent away at once', async (t) => {
+  const { tunnel, client, server, age } = await carried(t);
+  tunnel.finish();
+  const heard: Buffer[] = [];
+  client.on('data', (chunk) => heard.push(chunk));
+  await say(client, Buffer.concat([frames.preface, frames.settings(), frames.headers(1, { end: true })]), server);
+  server.resume();
+  server.write(Buffer.concat([frames.settings(), frames.headers(1)]));
+  await new Promise((resolve) => setTimeout(resolve, 400));
+  assert.deepEqual(
+    readFrames(Buffer.concat(heard)).map(({ type }) => type),
+    [4, 1],
+  );
+  age();
+  server.write(frames.data(1, { end: true }));
+  assert.equal(await tunnel.over, 'finished');
+  assert.deepEqual(
+    readFrames(Buffer.concat(heard)).map(({ type }) => type),
+    [4, 1, 0, 7, 7],
+  );
+});
