@@ -19,7 +19,7 @@ async function ait(mesh: TestMesh, ...args: readonly string[]) {
 async function sessionsReported(mesh: TestMesh, count: number): Promise<void> {
   const ask = async () => {
     const text = await httpGet({ socketPath: join(mesh.authority.stateDir, 'admin.sock') }, '/instances');
-    return (JSON.parse(text) as { sessions?: unknown[] }[]).flatMap(({ sessions = [] }) => sessions).length;
+    return (JSON.parse(text) as { sessions: number }[]).reduce((sum, { sessions }) => sum + sessions, 0);
   };
   await pollUntil(ask, (reported) => reported >= 2 * count, DEADLINE);
 }
