@@ -25,6 +25,8 @@ import { createIdentityService } from './membership/identity-service.ts';
 import { Instances } from './membership/instances.ts';
 import { JoinCredentials } from './membership/join-credentials.ts';
 import { createJoinService } from './membership/join-service.ts';
+import { PodLineages } from './kubernetes/pod-lineages.ts';
+import { checkClusterFiles, ServiceAccounts } from './kubernetes/service-accounts.ts';
 import { PolicyDirectory } from './policy/policy-directory.ts';
 import { indexPolicy } from './policy/policy-index.ts';
 import { ProbeServer } from '../platform/probe-server.ts';
@@ -101,6 +103,10 @@ async function assemble(options: AuthorityOptions, store: StateStore): Promise<A
   const svidLifetimeMs = config.svid_lifetime;
   const authority = await CertificateAuthority.open({ trustDomain, store, clock, random, svidLifetimeMs });
   const credentials = new JoinCredentials({ store, clock, random });
+  const clusters = config.kubernetes ?? [];
+  checkClusterFiles(clusters);
+  const serviceAccounts = new ServiceAccounts({ clusters, trustDomain, clock, logger, metrics });
+  const pods = new PodLineages({ store, clock });
   const instances = new Instances({ store, authority, clock, random, logger, metrics });
   await instances.load();
   const policyDirectory = new PolicyDirectory({
@@ -163,7 +169,10 @@ async function assemble(options: AuthorityOptions, store: StateStore): Promise<A
     logger,
     metrics,
     register: (server: GrpcServer) => {
-      server.addService(joinService, createJoinService({ credentials, instances, authority, logger, metrics, policy }));
+      server.addService(
+        joinService,
+        createJoinService({ credentials, serviceAccounts, pods, instances, authority, logger, metrics, policy }),
+      );
       server.addService(identityService, createIdentityService({ callers, instances, issuer, logger, metrics }));
       server.addService(
         stateService,
@@ -180,6 +189,7 @@ async function assemble(options: AuthorityOptions, store: StateStore): Promise<A
     routes: authorityAdminRoutes({
       trustDomain,
       credentials,
+      clock,
       logger,
       rootSha256: authority.rootSha256,
       advertised: () => config.advertise ?? grpc.address,

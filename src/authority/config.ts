@@ -4,6 +4,7 @@ import { parseDuration } from '../domain/duration.ts';
 import { isHostPort } from '../domain/host-port.ts';
 import { isMeshError } from '../domain/mesh-error.ts';
 import { DEFAULT_STATE_DIR } from './default-state-dir.ts';
+import { kubernetesSection } from './kubernetes/kubernetes-config.ts';
 import { LOG_LEVELS } from '../platform/logger.ts';
 import { readListenAddress, type HostPort } from '../platform/listen-address.ts';
 
@@ -102,6 +103,7 @@ export const AuthorityConfigSchema = v.strictObject({
     v.optional(duration('policy_interval', { minMs: 1_000, maxMs: 60 * MINUTE_MS }), '30s'),
     v.description('How often `policy_dir` is read though no change was noticed. 1s to 1h.'),
   ),
+  kubernetes: kubernetesSection,
   metrics_listen: v.pipe(
     v.optional(listenAddress, '127.0.0.1:17190'),
     v.description('Where `/metrics`, `/livez` and `/readyz` are served, without TLS. Port 0 takes any free one.'),

@@ -26,6 +26,8 @@ export const MESH_ERRORS = {
   TRUST_ROOTS_EMPTY: 'There is no root certificate to trust, and the roots of the system are never used instead.',
   DURATION_INVALID: 'A duration is not a number with a unit, such as 10s, 5m, 1h or 30d.',
   JOIN_REFUSED: 'The authority refused to let this instance in, and asking again would not help.',
+  AUTHORITY_ROOT_MISMATCH:
+    'Whoever answers at the address of the authority has another root than the one that the sidecar was given.',
   JOIN_CREDENTIAL_MALFORMED: 'A join credential is not the text that `ait agent credential` wrote.',
   STATE_MALFORMED: 'A state object or head has not the shape that the protocol describes.',
   ADDRESS_IN_USE: 'Another process listens on the address already.',

@@ -58,9 +58,7 @@ export function adminRoutes(deps: AdminDeps): AdminRoutes {
         connections: session.connections.size,
       })),
     }),
-    'GET /config': () => ({
-      body: { ...config, authority: { ...config.authority, join_credential: '[redacted]' } },
-    }),
+    'GET /config': () => ({ body: { ...config, authority: redacted(config.authority) } }),
     'GET /decisions': () => ({ body: decisions.recent().map((decision) => withTextDifference(decision, deps)) }),
     'GET /readyz': () => ({ status: readiness.ready ? 200 : 503, body: readiness.blockers() }),
     'POST /log-level': ({ body }) => {
@@ -76,6 +74,14 @@ export function adminRoutes(deps: AdminDeps): AdminRoutes {
       return { body: { level } };
     },
   };
+}
+
+/** Where the secrets are is nobody's business but the operator's who put them there. */
+function redacted(section: SidecarConfig['authority']): object {
+  const hidden = ['join_credential', 'service_account_token_file'];
+  return Object.fromEntries(
+    Object.entries(section).map(([name, value]) => [name, hidden.includes(name) ? '[redacted]' : value]),
+  );
 }
 
 function status(deps: AdminDeps): object {

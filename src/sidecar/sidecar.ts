@@ -20,6 +20,7 @@ import { adminRoutes, type SidecarAddresses } from './admin-routes.ts';
 import type { SidecarConfig } from './config.ts';
 import { DataAcceptor } from './data/data-acceptor.ts';
 import { DecisionLog } from './decision-log.ts';
+import { readEnrollment } from './authority-link/enrollment.ts';
 import { drainConnections } from './drain.ts';
 import { acceptExchange } from './exchange/acceptor.ts';
 import { dialExchange } from './exchange/dialler.ts';
@@ -35,7 +36,7 @@ import { SelfStanding } from './self-standing.ts';
 import { SessionPool } from './session/session-pool.ts';
 import { SessionRegistry } from './session/session-registry.ts';
 import { createSidecarMetrics } from './sidecar-metrics.ts';
-import { makeStateDir, readCredential, reachableAddress, warnOfWeakSeparation } from './start-checks.ts';
+import { makeStateDir, reachableAddress, warnOfWeakSeparation } from './start-checks.ts';
 import { ControlServer } from './transport/control-server.ts';
 import { InboundListener } from './transport/inbound-listener.ts';
 import { splitAddress } from './transport/secure-outbound.ts';
@@ -76,14 +77,14 @@ const STOP_DEADLINE_MS = 2000;
 /**
  * Builds a sidecar; nothing happens before `start`.
  *
- * @throws MeshError when the join credential cannot be read, or a name in the configuration is none
+ * @throws MeshError when it cannot be read how to join, or a name in the configuration is none
  */
 export function createSidecar(options: SidecarOptions): Sidecar {
   const { config, logger, folder, version, enforcement = {} } = options;
   const { clock = systemClock, random = systemRandom } = options;
   const stateDir = resolve(folder, config.state_dir);
-  const credential = readCredential(resolve(folder, config.authority.join_credential));
-  const { agent: self, trustDomain } = credential;
+  const enrollment = readEnrollment(config.authority, folder);
+  const { agent: self, trustDomain } = enrollment;
   const peers = new Map(config.peers.map((peer) => [resolveAgentId(trustDomain, peer.agent), peer]));
   const timing = {
     exchangeTimeoutMs: config.timing.exchange_timeout,
@@ -122,11 +123,11 @@ export function createSidecar(options: SidecarOptions): Sidecar {
   const membership: MeshMembership = new MeshMembership({
     ...core,
     decisions,
-    credential,
+    enrollment,
     stateDir,
     handshakeTimeoutMs,
     dataAddress,
-    authorityAddress: config.authority.address ?? credential.authority,
+    authorityAddress: enrollment.authority,
     ownRejection: () => ownRejection(),
     sessions: () => registry.live(),
     onToken: () => reactions.tokenRenewed(),

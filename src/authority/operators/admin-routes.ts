@@ -7,7 +7,8 @@ import { integerAt, objectAt, ShapeError, stringAt } from '../../domain/json-sha
 import type { AdminAnswer, AdminBody, AdminRoutes } from '../../platform/admin-socket.ts';
 import type { Logger } from '../../platform/logger.ts';
 import type { AdminViews } from './admin-views.ts';
-import type { JoinCredentials } from '../membership/join-credentials.ts';
+import type { Clock } from '../../platform/clock.ts';
+import type { CredentialRecord, CredentialUses, JoinCredentials } from '../membership/join-credentials.ts';
 
 const DEFAULT_USES = 100;
 const DEFAULT_EXPIRES = '30d';
@@ -20,10 +21,14 @@ export interface AuthorityAdminDeps {
   /** What a new credential points to: `host:port`. */
   readonly advertised: () => string;
   readonly views: AdminViews;
+  readonly clock: Clock;
   readonly logger: Logger;
 }
 
-/** What an operator can ask the authority. `POST /join-credentials` takes `{agent, uses?, expires?, authority?}`. */
+/**
+ * What an operator can ask the authority. `POST /join-credentials` takes `{agent, uses?, expires?, authority?}`;
+ * `GET /join-credentials?agent=` tells all of them but their secrets.
+ */
 export function authorityAdminRoutes(deps: AuthorityAdminDeps): AdminRoutes {
   const { views } = deps;
   return {
@@ -31,6 +36,7 @@ export function authorityAdminRoutes(deps: AuthorityAdminDeps): AdminRoutes {
     'GET /agents': () => ({ body: views.agents() }),
     'GET /instances': () => ({ body: views.instances() }),
     'GET /policy-problems': () => ({ body: views.policyProblems() }),
+    'GET /join-credentials': async ({ query }) => ({ body: await listCredentials(query.get('agent'), deps) }),
     'POST /join-credentials': ({ body }) => createCredential(body, deps),
   };
 }
@@ -45,9 +51,27 @@ async function createCredential(body: AdminBody, deps: AuthorityAdminDeps): Prom
   return { status: 201, body: { id, agent, uses, expires_at: expires, authority, credential } };
 }
 
+async function listCredentials(agent: string | null, deps: AuthorityAdminDeps): Promise<object[]> {
+  const { credentials, trustDomain, clock } = deps;
+  const wanted = agent === null ? undefined : resolveAgentId(trustDomain, agent);
+  const all = await credentials.list();
+  return all.flatMap((record) => {
+    if (wanted !== undefined && record.agent !== wanted) return [];
+    const { id, uses, usesLeft, expiresAt } = record;
+    const state = credentialState(record, clock.now());
+    const expires = new Date(expiresAt).toISOString();
+    return [{ id, agent: record.agent, state, uses, uses_left: usesLeft, expires_at: expires }];
+  });
+}
+
+function credentialState({ usesLeft, expiresAt }: CredentialRecord, now: number): 'usable' | 'expired' | 'used_up' {
+  if (now >= expiresAt) return 'expired';
+  return usesLeft === 0 ? 'used_up' : 'usable';
+}
+
 interface CredentialRequest {
   readonly agent: SpiffeId;
-  readonly uses: number;
+  readonly uses: CredentialUses;
   readonly lifetimeMs: number;
   readonly authority: string;
 }
@@ -64,9 +88,10 @@ function readRequest(body: AdminBody, trustDomain: TrustDomain, advertised: stri
   if (lifetimeMs < 1 || lifetimeMs > MAX_LIFETIME_MS) throw new ShapeError('expires', 'not from 1ms to 366d');
   const authority: JsonValue = object['authority'] ?? advertised;
   if (!isHostPort(authority)) throw new ShapeError('authority', 'not host:port');
+  const uses: JsonValue = object['uses'] ?? DEFAULT_USES;
   return {
     agent,
-    uses: integerAt(object['uses'] ?? DEFAULT_USES, 'uses', { min: 1, max: 1_000_000 }),
+    uses: uses === 'unlimited' ? uses : integerAt(uses, 'uses', { min: 1, max: 1_000_000 }),
     lifetimeMs,
     authority,
   };

@@ -61,12 +61,12 @@ export function createAdminViews(options: AdminViewsOptions) {
       });
     },
     instances: () =>
-      instances.live().map(({ id, agent, joinedAt, address, certificates, credentialId }) => ({
+      instances.live().map(({ id, agent, joinedAt, address, certificates, credentialId, pod }) => ({
         id,
         agent,
         joined_at: iso(joinedAt),
         address,
-        credential_id: credentialId,
+        ...(pod === undefined ? { credential_id: credentialId } : { pod }),
         certificates: certificates.map(({ thumbprint, notAfter }) => ({ thumbprint, not_after: iso(notAfter) })),
         sessions: reports.sessionsOf(id)?.map(({ sessionId, peer, peerInstance, role, connections }) => ({
           session_id: sessionId,
