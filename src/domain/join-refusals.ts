@@ -91,6 +91,12 @@ export const JOIN_REFUSALS = {
     meaning: 'The agent is revoked.',
     action: 'Nothing takes a revocation back; register the agent under another name when all is well again.',
   },
+  STATE_NOT_WRITTEN: {
+    meaning:
+      'The authority cannot write its state (a full disk, a read-only mount), and lets nobody in it cannot note.',
+    action:
+      'Make room on the disk of the authority, or its state directory writable; sidecars ask again by themselves.',
+  },
   INTERNAL: {
     meaning: 'The authority failed; its log has the cause.',
     action: 'Look for call_failed in the log of the authority.',

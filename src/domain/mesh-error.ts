@@ -18,6 +18,7 @@ export const MESH_ERRORS = {
   START_FAILED: 'A part of the process did not start; those already started were stopped.',
   STATE_CONFLICT: 'A record changed between reading and writing; nothing was written.',
   STATE_FILE_CORRUPT: 'The state file is damaged and was left untouched; restore it from a backup.',
+  STATE_NOT_WRITTEN: 'A change was refused, because it could not be written to the state directory; nothing changed.',
   STATE_LOCKED: 'Another living process has the state directory open.',
   STOP_FAILED: 'A part of the process did not stop cleanly within its deadline.',
   TEXT_INVALID: 'Text to be measured is empty or not valid UTF-8.',

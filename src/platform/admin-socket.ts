@@ -110,7 +110,8 @@ export class AdminSocket implements Component {
       const status = statusOf(error);
       if (status === 500) this.#options.logger.error('admin_failed', { path: request.url, error });
       const detail = status === 500 ? 'the process failed; its log has the cause' : (error as Error).message;
-      send(response, { status, body: { status, detail } }, 'application/problem+json');
+      const code = status !== 500 && isMeshError(error) ? error.code : undefined;
+      send(response, { status, body: { status, code, detail } }, 'application/problem+json');
     }
   }
 
@@ -133,6 +134,7 @@ export class AdminSocket implements Component {
 
 function statusOf(error: unknown): number {
   if (error instanceof AdminProblem) return error.status;
+  if (isMeshError(error, 'STATE_NOT_WRITTEN')) return 503;
   return error instanceof ShapeError || error instanceof JsonError || (isMeshError(error) && error.code !== 'INTERNAL')
     ? 400
     : 500;

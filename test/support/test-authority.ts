@@ -42,7 +42,8 @@ export class TestAuthority {
     return this.#address ?? '127.0.0.1:0';
   }
 
-  async start(): Promise<void> {
+  /** @param changes members of the configuration that are others from this start on. */
+  async start(changes: object = {}): Promise<void> {
     const path = join(this.folder, 'authority.yaml');
     const config = {
       trust_domain: TRUST_DOMAIN,
@@ -51,6 +52,7 @@ export class TestAuthority {
       state_dir: this.stateDir,
       policy_dir: this.policyDir,
       ...this.#config,
+      ...changes,
     };
     await mkdir(this.policyDir, { recursive: true });
     await writeFile(path, stringify(config));

@@ -40,7 +40,7 @@ export function createJoinService(options: JoinServiceOptions): JoinServiceHandl
       const { credentialId: credential } = call.request;
       const peer = call.getPeer();
       const outcome = await join(call.request, options).catch((error: unknown) => {
-        metrics.joins.add({ result: 'INTERNAL' });
+        metrics.joins.add({ result: isMeshError(error, 'STATE_NOT_WRITTEN') ? 'STATE_NOT_WRITTEN' : 'INTERNAL' });
         throw error;
       });
       if (outcome.ok) {

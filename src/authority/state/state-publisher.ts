@@ -1,5 +1,6 @@
 import type { SpiffeId, TrustDomain } from '../../domain/agent-id.ts';
 import type { StateHead } from '../../domain/mesh-state.ts';
+import { isMeshError } from '../../domain/mesh-error.ts';
 import { contentDigest } from '../../domain/state-head.ts';
 import { parseStateHead, stateHeadToJson } from '../../domain/state-objects.ts';
 import { after, type Clock } from '../../platform/clock.ts';
@@ -117,7 +118,7 @@ export class StatePublisher implements Component {
   }
 
   async #publish(): Promise<void> {
-    const { store, signer, metrics, source } = this.#options;
+    const { store, signer, source } = this.#options;
     const state = source();
     const next: { agent: SpiffeId; head: StateHead; refresh: boolean }[] = [];
     for (const agent of this.#subscribers.keys()) {
@@ -126,14 +127,25 @@ export class StatePublisher implements Component {
       const head = this.#nextHead(agent, [...new Set(objects)].toSorted(), last);
       if (head === undefined && this.#current.has(agent)) continue;
       const chosen = head ?? last;
-      if (chosen !== undefined) next.push({ agent, head: chosen, refresh: last?.content === chosen.content });
+      if (chosen !== undefined) next.push({ agent, head: chosen, refresh: isRefresh(last, chosen) });
     }
-    await store.commit(
-      next.map(({ agent, head }): Change => {
-        return { kind: 'put', collection: COLLECTION, key: agent, value: stateHeadToJson(head) };
-      }),
-    );
-    for (const { agent, head, refresh } of next) {
+    try {
+      await store.commit(
+        next.map(({ agent, head }): Change => {
+          return { kind: 'put', collection: COLLECTION, key: agent, value: stateHeadToJson(head) };
+        }),
+      );
+    } catch (error) {
+      // What is in force may go on: a refresh has the revision and the content of a head that is stored.
+      if (isMeshError(error, 'STATE_NOT_WRITTEN')) this.#send(next.filter(({ refresh }) => refresh));
+      throw error;
+    }
+    this.#send(next);
+  }
+
+  #send(heads: readonly { readonly agent: SpiffeId; readonly head: StateHead; readonly refresh: boolean }[]): void {
+    const { signer, metrics } = this.#options;
+    for (const { agent, head, refresh } of heads) {
       const subscribers = this.#subscribers.get(agent);
       if (subscribers === undefined) continue;
       const publication = { head, signedHead: signer.signHead(head) };
@@ -178,4 +190,9 @@ export class StatePublisher implements Component {
       },
     });
   }
+}
+
+/** Whether only the time is new. */
+function isRefresh(last: StateHead | undefined, next: StateHead): boolean {
+  return last?.epoch === next.epoch && last.revision === next.revision && last.content === next.content;
 }
