@@ -131,7 +131,7 @@ export async function createSpeaker(options: SpeakerOptions): Promise<Speaker> {
   });
   if (options.listens === true) await inbound.start();
   return {
-    deps: { ...keepAlive.deps, roots },
+    deps: { ...keepAlive.deps, roots, stopping: new AbortController().signal },
     registry,
     identity,
     trust,

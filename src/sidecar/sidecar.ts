@@ -106,6 +106,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
   const trust = new TrustStore();
   const core = { clock, random, logger, metrics, trust, readiness };
   const roots = () => trust.roots;
+  const stopping = new AbortController();
 
   // --- what we are, and what we know of the others
   const isKnownPeer = (peer: SpiffeId): boolean => peers.has(peer) || membership.state?.agents.has(peer) === true;
@@ -174,7 +175,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
       const endpoints = membership.state?.endpoints.get(peer) ?? [];
       return { addresses: endpoints.map(({ address }) => address), balanced: false };
     },
-    dial: (target) => dialExchange(target, { ...keepAlive.deps, roots }),
+    dial: (target) => dialExchange(target, { ...keepAlive.deps, roots, stopping: stopping.signal }),
     end: (session, cause) => registry.end(session, cause),
   });
 
@@ -329,6 +330,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
         listeners: [inbound, ...outbound],
         withinMs: config.timing.drain,
       });
+      stopping.abort();
       await stack.stop({ deadlineMs: STOP_DEADLINE_MS });
       logger.info('sidecar_stopped');
     },

@@ -36,6 +36,8 @@ export interface MeshSpec {
   readonly authority?: object;
   /** Files beside the authority's configuration, by name. */
   readonly files?: Readonly<Record<string, string>>;
+  /** Arguments for the authority's Node.js, such as another clock. */
+  readonly authorityOptions?: readonly string[];
 }
 
 /** A mesh of real processes in a temporary directory. */
@@ -152,9 +154,13 @@ export class TestMesh {
  * Starts a mesh of real processes and has it ended with the test, whatever comes of it. When the test fails, the end of
  * every process's log is printed.
  */
-export async function startMesh(t: TestContext, { agents, authority = {}, files = {} }: MeshSpec): Promise<TestMesh> {
+export async function startMesh(
+  t: TestContext,
+  { agents, authority = {}, files = {}, authorityOptions = [] }: MeshSpec,
+): Promise<TestMesh> {
   const folder = await mkdtemp(join(tmpdir(), 'ait-e2e-'));
   const mesh = new TestMesh(folder, new TestAuthority(join(folder, 'authority'), authority));
+  mesh.authority.nodeOptions = authorityOptions;
   t.after(() => mesh.end());
   // Whether a subtest failed is known only when all is over.
   process.once('exit', () => {

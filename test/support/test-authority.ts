@@ -22,6 +22,8 @@ export class TestAuthority {
   readonly stateDir: string;
   readonly #config: object;
   readonly processes: LoggedProcess[] = [];
+  /** Arguments for Node.js from the next start on, such as another clock. */
+  nodeOptions: readonly string[] = [];
   #address: string | undefined;
 
   constructor(folder: string, config: object = {}) {
@@ -56,7 +58,9 @@ export class TestAuthority {
     };
     await mkdir(this.policyDir, { recursive: true });
     await writeFile(path, stringify(config));
-    this.processes.push(new LoggedProcess('authority', [AIT_BINARY, 'authority', '--config', path]));
+    this.processes.push(
+      new LoggedProcess('authority', [...this.nodeOptions, AIT_BINARY, 'authority', '--config', path]),
+    );
     this.#address = (await this.process.waitFor('authority_ready'))['listen'] as string;
   }
 

@@ -39,6 +39,11 @@ export interface Subscriber {
 }
 
 const COLLECTION = 'state_heads';
+/**
+ * How fast the time of heads goes on when the wall clock is behind that of the last one, as it is after it was set back.
+ * Somewhat slower than time itself, so that heads of a clock that had been ahead come back to the right time.
+ */
+const BEHIND_SPEED = 0.9;
 /** After a failure to store or sign, in ms. */
 const RETRY_MS = 1_000;
 
@@ -51,6 +56,9 @@ export class StatePublisher implements Component {
   readonly #options: StatePublisherOptions;
   readonly #subscribers = new Map<SpiffeId, Set<Subscriber>>();
   readonly #current = new Map<SpiffeId, Publication>();
+  /** When the current head of an agent was signed, by the monotonic clock. */
+  readonly #signedAt = new Map<SpiffeId, number>();
+  readonly #startedAt: number;
   #running: Promise<void> | undefined;
   #dirty = false;
   #stopped = false;
@@ -58,6 +66,7 @@ export class StatePublisher implements Component {
 
   constructor(options: StatePublisherOptions) {
     this.#options = options;
+    this.#startedAt = options.clock.monotonic();
   }
 
   start(): Promise<void> {
@@ -144,13 +153,14 @@ export class StatePublisher implements Component {
   }
 
   #send(heads: readonly { readonly agent: SpiffeId; readonly head: StateHead; readonly refresh: boolean }[]): void {
-    const { signer, metrics } = this.#options;
+    const { signer, metrics, clock } = this.#options;
     for (const { agent, head, refresh } of heads) {
       const subscribers = this.#subscribers.get(agent);
       if (subscribers === undefined) continue;
       const publication = { head, signedHead: signer.signHead(head) };
       metrics.headsSigned.add({ kind: refresh ? 'refresh' : 'new' });
       this.#current.set(agent, publication);
+      this.#signedAt.set(agent, clock.monotonic());
       for (const subscriber of subscribers) subscriber.publish(publication);
     }
     signer.forgetAllBut([...this.#current.values()].map(({ head }) => head));
@@ -161,7 +171,9 @@ export class StatePublisher implements Component {
     const { trustDomain, clock, outageToleranceMs, epoch } = this.#options;
     const content = contentDigest(objects);
     // Never before the last one, also when the clock was set back: a sidecar refuses an older signature.
-    const issuedAt = Math.max(clock.now(), last?.issuedAt ?? 0);
+    // Nor does it stand still then: those whose clocks are right would run out of state until ours comes back.
+    const passed = clock.monotonic() - (this.#signedAt.get(agent) ?? this.#startedAt);
+    const issuedAt = Math.max(clock.now(), last === undefined ? 0 : last.issuedAt + Math.floor(passed * BEHIND_SPEED));
     const notAfter = issuedAt + outageToleranceMs;
     const base = { domain: trustDomain, recipient: agent, epoch, content, issuedAt, notAfter, objects };
     if (last === undefined) return { ...base, revision: 1, previous: null };
@@ -169,7 +181,7 @@ export class StatePublisher implements Component {
     if (last.content !== content) {
       return { ...base, revision: last.revision + 1, previous: { revision: last.revision, content: last.content } };
     }
-    const due = last.notAfter - clock.now() <= (outageToleranceMs * 2) / 3 || last.notAfter > notAfter;
+    const due = notAfter - last.notAfter >= outageToleranceMs / 3 || last.notAfter > notAfter;
     return due ? { ...base, revision: last.revision, previous: last.previous } : undefined;
   }
 
