@@ -10,6 +10,7 @@ import { toJsonSchema } from '@valibot/to-json-schema';
 import { format, resolveConfig } from 'prettier';
 import { AuthorityConfigSchema, AUTHORITY_ENV_PREFIX } from '../src/authority/config.ts';
 import { createAuthorityMetrics } from '../src/authority/authority-metrics.ts';
+import { JOIN_REFUSALS } from '../src/domain/join-refusals.ts';
 import { MESH_ERRORS } from '../src/domain/mesh-error.ts';
 import { REJECTIONS } from '../src/domain/rejection.ts';
 import type { LabelSets, MetricsRegistry } from '../src/platform/metrics-registry.ts';
@@ -74,6 +75,17 @@ What commands and processes fail with. A refused peer is not an error: see [reje
 | code | meaning |
 | --- | --- |
 ${rows.map(([code, meaning]) => `| \`${code}\` | ${meaning} |`).join('\n')}
+
+## When the authority does not let an instance in
+
+The code stands in \`join_refused\` of the authority's log, in \`ait_joins_total\`, and in what the sidecar says
+(\`JOIN_REFUSED\` or \`join_failed\`).
+
+| code | meaning | what to do |
+| --- | --- | --- |
+${Object.entries(JOIN_REFUSALS)
+  .map(([code, { meaning, action }]) => `| \`${code}\` | ${meaning} | ${action} |`)
+  .join('\n')}
 `;
 }
 

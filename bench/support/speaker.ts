@@ -12,6 +12,7 @@ import { systemClock as clock } from '../../src/platform/clock.ts';
 import { createLogger } from '../../src/platform/logger.ts';
 import { createRegistry } from '../../src/platform/metrics-registry.ts';
 import { systemRandom as random } from '../../src/platform/random.ts';
+import { enrollWithCredential } from '../../src/sidecar/authority-link/enrollment.ts';
 import { joinMesh, tlsMaterialOf } from '../../src/sidecar/authority-link/join.ts';
 import { DecisionLog } from '../../src/sidecar/decision-log.ts';
 import { acceptExchange } from '../../src/sidecar/exchange/acceptor.ts';
@@ -60,7 +61,7 @@ export async function createSpeaker(options: SpeakerOptions): Promise<Speaker> {
     address: credential.authority,
     handshakeTimeoutMs: timing.handshakeTimeoutMs,
   };
-  const join = () => joinMesh({ credential, address, clock, handshakeTimeoutMs });
+  const join = () => joinMesh({ enrollment: enrollWithCredential(credential), address, clock, handshakeTimeoutMs });
   const membership = await join();
   trust.replace([membership.bundle]);
   const common = { clock, random, logger, metrics, trust };
@@ -139,7 +140,7 @@ export async function createSpeaker(options: SpeakerOptions): Promise<Speaker> {
   });
   if (options.listens === true) await inbound.start();
   return {
-    deps: { ...keepAlive.deps, roots },
+    deps: { ...keepAlive.deps, roots, stopping: new AbortController().signal },
     registry,
     identity,
     trust,

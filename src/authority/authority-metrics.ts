@@ -1,19 +1,11 @@
 import { PROBLEM_SEVERITIES } from './policy/policy-yaml.ts';
 import { CHANGE_SOURCES } from './policy/policy-revision.ts';
 import { NOTICE_KINDS } from './policy/notices.ts';
+import { JOIN_REFUSALS, type JoinRefusalCode } from '../domain/join-refusals.ts';
 import type { MetricsRegistry } from '../platform/metrics-registry.ts';
 import { KEY_KINDS, KEY_PHASES } from './keys/key-ring.ts';
 
-export const JOIN_RESULTS = [
-  'ok',
-  'JOIN_CREDENTIAL_UNKNOWN',
-  'JOIN_CREDENTIAL_USED_UP',
-  'JOIN_CREDENTIAL_EXPIRED',
-  'REQUEST_INVALID',
-  'AGENT_NOT_ACTIVE',
-  'REVOKED',
-  'INTERNAL',
-] as const;
+export const JOIN_RESULTS = ['ok', ...(Object.keys(JOIN_REFUSALS) as JoinRefusalCode[])] as const;
 export const RENEWAL_RESULTS = ['ok', 'repeated', 'RENEWAL_FORKED', 'refused'] as const;
 export const REPORTED_OUTCOMES = ['admitted', 'denied', 'terminated'] as const;
 
@@ -29,6 +21,11 @@ export function createAuthorityMetrics(registry: MetricsRegistry) {
       name: 'joins_total',
       help: 'Requests to join, by how they ended: ok, or the code of the refusal.',
       labels: { result: JOIN_RESULTS },
+    }),
+    issuerKeyFetches: registry.counter({
+      name: 'issuer_key_fetches_total',
+      help: 'Fetches of the keys by which a cluster signs ServiceAccount tokens; limited: put off, there were too many.',
+      labels: { result: ['ok', 'failed', 'limited'] },
     }),
     renewals: registry.counter({
       name: 'svid_renewals_total',

@@ -31,6 +31,8 @@ import { createIdentityService } from './membership/identity-service.ts';
 import { Instances } from './membership/instances.ts';
 import { JoinCredentials } from './membership/join-credentials.ts';
 import { createJoinService } from './membership/join-service.ts';
+import { PodLineages } from './kubernetes/pod-lineages.ts';
+import { checkClusterFiles, ServiceAccounts } from './kubernetes/service-accounts.ts';
 import { PolicyDirectory } from './policy/policy-directory.ts';
 import { PolicyLedger } from './policy/policy-ledger.ts';
 import { NoticeWatch } from './policy/notice-watch.ts';
@@ -121,6 +123,10 @@ async function assemble(options: AuthorityOptions, store: StateStore): Promise<A
   const authority = await CertificateAuthority.open({ trustDomain, store, clock, random, lifetimes });
   const rotation = new KeyRotation({ authority, lifetimes, clock, logger, metrics });
   const credentials = new JoinCredentials({ store, clock, random });
+  const clusters = config.kubernetes ?? [];
+  checkClusterFiles(clusters);
+  const serviceAccounts = new ServiceAccounts({ clusters, trustDomain, clock, logger, metrics });
+  const pods = new PodLineages({ store, clock });
   const instances = new Instances({ store, authority, clock, random, logger, metrics });
   await instances.load();
   const operators = new Operators({ trustDomain, store, authority, clock });
@@ -205,7 +211,9 @@ async function assemble(options: AuthorityOptions, store: StateStore): Promise<A
     ...parts,
     sources: async () => ({
       objects: ledger.objects(),
-      credentials: await credentials.usable(),
+      credentials: (await credentials.list()).filter(
+        ({ usesLeft, expiresAt }) => usesLeft !== 0 && expiresAt > clock.now(),
+      ),
       roots: authority.rootEnds,
     }),
   });
@@ -222,7 +230,10 @@ async function assemble(options: AuthorityOptions, store: StateStore): Promise<A
     logger,
     metrics,
     register: (server: GrpcServer) => {
-      server.addService(joinService, createJoinService({ credentials, instances, authority, logger, metrics, policy }));
+      server.addService(
+        joinService,
+        createJoinService({ credentials, serviceAccounts, pods, instances, authority, logger, metrics, policy }),
+      );
       server.addService(identityService, createIdentityService({ callers, instances, issuer, logger, metrics }));
       server.addService(
         stateService,
@@ -249,6 +260,7 @@ async function assemble(options: AuthorityOptions, store: StateStore): Promise<A
       trustDomain,
       credentials,
       decisions,
+      clock,
       logger,
       // The newest: the listener can show it already, and it will be there longest.
       rootSha256: () => authority.newestRootSha256,

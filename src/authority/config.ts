@@ -4,6 +4,7 @@ import { parseDuration } from '../domain/duration.ts';
 import { isHostPort } from '../domain/host-port.ts';
 import { isMeshError } from '../domain/mesh-error.ts';
 import { DEFAULT_STATE_DIR } from './default-state-dir.ts';
+import { kubernetesSection } from './kubernetes/kubernetes-config.ts';
 import { LOG_LEVELS } from '../platform/logger.ts';
 import { readListenAddress, type HostPort } from '../platform/listen-address.ts';
 
@@ -153,6 +154,7 @@ export const AuthorityConfigSchema = v.strictObject({
       'The brake: a change of policy that would end more than so many percent of the open sessions is held, or refused, until somebody accepts it. Revocations are never held up. 0 to 100; 100 switches the brake off.',
     ),
   ),
+  kubernetes: kubernetesSection,
   metrics_listen: v.pipe(
     v.optional(listenAddress, '127.0.0.1:17190'),
     v.description('Where `/metrics`, `/livez` and `/readyz` are served, without TLS. Port 0 takes any free one.'),

@@ -1,4 +1,5 @@
 import type { sendUnaryData, ServerUnaryCall } from '@grpc/grpc-js';
+import { isMeshError } from '../domain/mesh-error.ts';
 import type { Logger } from '../platform/logger.ts';
 import { toServiceError, type StatusName } from '../wire/error-status.ts';
 
@@ -34,6 +35,10 @@ export function unary<Request, Response>(
       return await answer(call);
     } catch (error) {
       logger.error('call_failed', { method, error });
+      if (isMeshError(error, 'STATE_NOT_WRITTEN')) {
+        // Transient by its status, since a disk gets room again: sidecars come back.
+        return refusal('UNAVAILABLE', error.code, 'the authority cannot write its state; its log has the cause');
+      }
       return refusal('INTERNAL', 'INTERNAL', 'the authority failed; its log has the cause');
     }
   };

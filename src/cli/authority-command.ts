@@ -33,14 +33,40 @@ export function registerAuthorityCommands(program: Command): void {
   addTargetOptions(agent.command('credential'))
     .description('make a join credential for the sidecars of an agent; it is shown once')
     .argument('<agent>', "the agent's name or SPIFFE ID")
-    .option('--uses <count>', 'how many instances may join with it (default 100)')
+    .option('--uses <count>', 'how often an instance may start with it: a number, or unlimited (default 100)')
     .option('--expires <duration>', 'how long it may be used, for example 12h or 30d (default 30d)')
     .option(
       '--advertise <host:port>',
       'address of the authority that it carries (default: what the authority advertises)',
     )
     .option('--out <file>', 'write it there, readable to you alone, instead of to the terminal')
+    .addHelpText(
+      'after',
+      `
+Each start of a sidecar is one use. ait agent credentials shows what is left.
+
+Examples:
+  ait agent credential planner --out planner/join.credential
+  ait agent credential planner --uses unlimited --expires 7d --out planner/join.credential`,
+    )
     .action(makeCredential);
+  addTargetOptions(agent.command('credentials'))
+    .description('list join credentials with the uses and the time that are left; never their secrets')
+    .argument('[agent]', 'only those of this agent: its name or SPIFFE ID')
+    .option('--json', 'print JSON')
+    .addHelpText(
+      'after',
+      `
+Exit codes: 0 there are some, 3 there are none, 5 the authority does not answer.
+
+Examples:
+  ait agent credentials
+  ait agent credentials planner --json`,
+    )
+    .action(async (name: string | undefined, flags: TargetFlags & { readonly json?: true }) => {
+      const { listCredentials } = await import('./operator/list-credentials.ts');
+      await listCredentials(name, flags);
+    });
 }
 
 interface AuthorityFlags {
@@ -86,11 +112,13 @@ async function runAuthority(flags: AuthorityFlags): Promise<void> {
 }
 
 async function readConfig(flags: AuthorityFlags): Promise<AuthorityConfig> {
-  const [{ AuthorityConfigSchema, AUTHORITY_ENV_PREFIX }, { loadConfig }, { environment }] = await Promise.all([
-    import('../authority/config.ts'),
-    import('../platform/config-source.ts'),
-    import('../platform/environment.ts'),
-  ]);
+  const [{ AuthorityConfigSchema, AUTHORITY_ENV_PREFIX }, { resolveClusterPaths }, { loadConfig }, { environment }] =
+    await Promise.all([
+      import('../authority/config.ts'),
+      import('../authority/kubernetes/kubernetes-config.ts'),
+      import('../platform/config-source.ts'),
+      import('../platform/environment.ts'),
+    ]);
   const config = loadConfig({
     schema: AuthorityConfigSchema,
     ...(flags.config !== undefined && { file: flags.config }),
@@ -116,15 +144,18 @@ async function readConfig(flags: AuthorityFlags): Promise<AuthorityConfig> {
     ...config,
     state_dir: resolve(from(flags.stateDir, 'STATE_DIR'), config.state_dir),
     policy_dir: resolve(from(flags.policyDir, 'POLICY_DIR'), config.policy_dir),
+    ...(config.kubernetes !== undefined && { kubernetes: resolveClusterPaths(config.kubernetes, folder) }),
   };
 }
 
 /** The directory as it is now, without the state: what would be in force if the authority had never run. */
 async function checkPolicy(config: AuthorityConfig): Promise<void> {
-  const [{ checkPolicyDirectory }, { MeshError }] = await Promise.all([
+  const [{ checkPolicyDirectory }, { checkClusterFiles }, { MeshError }] = await Promise.all([
     import('../authority/policy/policy-check.ts'),
+    import('../authority/kubernetes/service-accounts.ts'),
     import('../domain/mesh-error.ts'),
   ]);
+  checkClusterFiles(config.kubernetes ?? []);
   const { problems, records } = await checkPolicyDirectory(config.policy_dir, config.trust_domain);
   const lines = problems.map(({ severity, file, line, column, field, message }) => {
     return `  ${severity}: ${file}:${line}:${column}: ${field === '' ? '' : `${field} `}${message}`;
@@ -151,15 +182,15 @@ async function makeCredential(agent: string, flags: CredentialFlags): Promise<vo
     import('./operator/authority-client.ts'),
     import('../domain/mesh-error.ts'),
   ]);
-  if (flags.uses !== undefined && !/^[1-9][0-9]{0,6}$/.test(flags.uses)) {
-    throw new MeshError('CONFIG_INVALID', `--uses ${flags.uses}: not a whole number from 1 on`);
+  if (flags.uses !== undefined && !/^([1-9][0-9]{0,6}|unlimited)$/.test(flags.uses)) {
+    throw new MeshError('CONFIG_INVALID', `--uses ${flags.uses}: not a whole number from 1 on, nor unlimited`);
   }
   const answer = await askAuthority(flags, {
     method: 'POST',
     path: '/join-credentials',
     body: {
       agent,
-      ...(flags.uses !== undefined && { uses: Number(flags.uses) }),
+      ...(flags.uses !== undefined && { uses: flags.uses === 'unlimited' ? flags.uses : Number(flags.uses) }),
       ...(flags.expires !== undefined && { expires: flags.expires }),
       ...(flags.advertise !== undefined && { authority: flags.advertise }),
     },

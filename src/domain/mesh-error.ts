@@ -18,6 +18,7 @@ export const MESH_ERRORS = {
   START_FAILED: 'A part of the process did not start; those already started were stopped.',
   STATE_CONFLICT: 'A record changed between reading and writing; nothing was written.',
   STATE_FILE_CORRUPT: 'The state file is damaged and was left untouched; restore it from a backup.',
+  STATE_NOT_WRITTEN: 'A change was refused, because it could not be written to the state directory; nothing changed.',
   STATE_LOCKED: 'Another living process has the state directory open.',
   STOP_FAILED: 'A part of the process did not stop cleanly within its deadline.',
   TEXT_INVALID: 'Text to be measured is empty or not valid UTF-8.',
@@ -26,6 +27,8 @@ export const MESH_ERRORS = {
   TRUST_ROOTS_EMPTY: 'There is no root certificate to trust, and the roots of the system are never used instead.',
   DURATION_INVALID: 'A duration is not a number with a unit, such as 10s, 5m, 1h or 30d.',
   JOIN_REFUSED: 'The authority refused to let this instance in, and asking again would not help.',
+  AUTHORITY_ROOT_MISMATCH:
+    'Whoever answers at the address of the authority has another root than the one that the sidecar was given.',
   JOIN_CREDENTIAL_MALFORMED: 'A join credential is not the text that `ait agent credential` wrote.',
   STATE_MALFORMED: 'A state object or head has not the shape that the protocol describes.',
   ADDRESS_IN_USE: 'Another process listens on the address already.',

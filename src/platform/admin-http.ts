@@ -194,6 +194,7 @@ function problemOf(error: unknown): AdminProblem {
   if (error instanceof ShapeError || error instanceof JsonError) {
     return new AdminProblem(400, 'REQUEST_INVALID', error.message);
   }
+  if (isMeshError(error, 'STATE_NOT_WRITTEN')) return new AdminProblem(503, error.code, error.message);
   if (isMeshError(error) && error.code !== 'INTERNAL') return new AdminProblem(400, error.code, error.message);
   return new AdminProblem(500, 'INTERNAL', 'the process failed; its log has the cause');
 }

@@ -1,4 +1,4 @@
-import { MeshError } from '../domain/mesh-error.ts';
+import { isMeshError, MeshError } from '../domain/mesh-error.ts';
 import { after, systemClock } from './clock.ts';
 import type { Logger } from './logger.ts';
 
@@ -100,7 +100,7 @@ export class ComponentStack {
     } catch (cause) {
       if (this.#abort.signal.aborted) this.#logger?.info('component_start_given_up', { component: current });
       else this.#logger?.error('component_start_failed', { component: current, error: cause });
-      throw new MeshError('START_FAILED', `${current} did not start: ${messageOf(cause)}`, { cause });
+      throw new MeshError('START_FAILED', `${current} did not start: ${codeOf(cause)}${messageOf(cause)}`, { cause });
     } finally {
       this.#startLoop = undefined;
     }
@@ -170,6 +170,11 @@ function withResolvers(): { promise: Promise<never>; reject: (error: Error) => v
     reject = refuse;
   });
   return { promise, reject };
+}
+
+/** The code of the cause is what the documentation is searched for. */
+function codeOf(error: unknown): string {
+  return isMeshError(error) ? `${error.code}: ` : '';
 }
 
 function messageOf(error: unknown): string {

@@ -124,7 +124,12 @@ export class FileStore implements StateStore {
   async #write(next: RecordTable): Promise<void> {
     if (!this.#lock.held())
       throw new MeshError('STATE_LOCKED', `${this.#path}: the lock was lost; nothing was written`);
-    await writeFileAtomic(this.#path, encode(next));
+    await writeFileAtomic(this.#path, encode(next)).catch((cause: unknown) => {
+      throw new MeshError('STATE_NOT_WRITTEN', `${this.#path} cannot be written: ${(cause as Error).message}`, {
+        cause,
+        hint: 'make room on the disk, or make the state directory writable; what is in force stays in force',
+      });
+    });
     this.#table = next;
   }
 

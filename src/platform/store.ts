@@ -36,7 +36,8 @@ export interface StateStore {
    * Makes all changes, in order, or none; conditions see the changes before them. Durable when it resolves. Deleting
    * what is not there does nothing.
    *
-   * @throws MeshError `STATE_CONFLICT` when a condition does not hold; `STATE_LOCKED` when another process took over.
+   * @throws MeshError `STATE_CONFLICT` when a condition does not hold; `STATE_LOCKED` when another process took over;
+   * `STATE_NOT_WRITTEN` when it cannot be kept, such as on a full disk.
    * @throws TypeError for a name, key or value outside the rules above.
    */
   commit(changes: readonly Change[]): Promise<void>;

@@ -69,7 +69,7 @@ export function adminRoutes(deps: AdminDeps): AdminRoutes {
     }),
     'GET /config': () => {
       const config = deps.config();
-      return { body: { ...config, authority: { ...config.authority, join_credential: '[redacted]' } } };
+      return { body: { ...config, authority: redacted(config.authority) } };
     },
     'GET /decisions': () => ({ body: decisions.recent().map((decision) => withTextDifference(decision, deps)) }),
     'GET /readyz': () => answerReadiness(readiness),
@@ -96,6 +96,14 @@ export function adminRoutes(deps: AdminDeps): AdminRoutes {
 
 function answerReadiness(view: ReadinessView): AdminAnswer {
   return { status: view.ready ? 200 : 503, body: view.blockers() };
+}
+
+/** Where the secrets are is nobody's business but the operator's who put them there. */
+function redacted(section: SidecarConfig['authority']): object {
+  const hidden = ['join_credential', 'service_account_token_file'];
+  return Object.fromEntries(
+    Object.entries(section).map(([name, value]) => [name, hidden.includes(name) ? '[redacted]' : value]),
+  );
 }
 
 function status(deps: AdminDeps): object {

@@ -1,4 +1,5 @@
 import * as v from 'valibot';
+import { authoritySection } from './authority-link/authority-section.ts';
 import { parseDuration } from '../domain/duration.ts';
 import { isHostPort } from '../domain/host-port.ts';
 import { readListenAddress } from '../platform/listen-address.ts';
@@ -84,10 +85,7 @@ const MINUTE = 60 * SECOND;
 /** The configuration of `ait sidecar`; keys in the file are exactly these. Anything else in the file is an error. */
 export const sidecarConfigSchema = v.strictObject({
   state_dir: path('Where the sidecar keeps its last good state and its admin socket; made with mode 0700 if missing.'),
-  authority: v.strictObject({
-    join_credential: path('The file that `ait agent credential` wrote. Only the sidecar may be able to read it.'),
-    address: v.optional(hostPort("The authority's gRPC address. Default: the one in the join credential.")),
-  }),
+  authority: authoritySection,
   inbound: v.optional(
     v.strictObject({
       listen: v.optional(

@@ -1,6 +1,6 @@
 import type { SpiffeId } from '../domain/agent-id.ts';
-import type { JoinCredential } from '../domain/join-credential.ts';
 import type { RootPin } from '../crypto/root-pin.ts';
+import { isJoinRefusalCode, JOIN_REFUSALS } from '../domain/join-refusals.ts';
 import { MeshError } from '../domain/mesh-error.ts';
 import type { Rejection } from '../domain/rejection.ts';
 import { after, type Clock } from '../platform/clock.ts';
@@ -9,6 +9,7 @@ import type { Logger } from '../platform/logger.ts';
 import { Backoff, type RandomSource } from '../platform/random.ts';
 import type { Readiness } from '../platform/readiness.ts';
 import { AuthorityError } from './authority-link/authority-channel.ts';
+import type { Enrollment } from './authority-link/enrollment.ts';
 import { joinMesh, type Membership } from './authority-link/join.ts';
 import type { DecisionLog } from './decision-log.ts';
 import { InstanceIdentity } from './identity/instance-identity.ts';
@@ -31,7 +32,7 @@ export interface MembershipDeps {
   readonly trust: TrustStore;
   readonly readiness: Readiness;
   readonly decisions: DecisionLog;
-  readonly credential: JoinCredential;
+  readonly enrollment: Enrollment;
   /** The authority's `host:port`. */
   readonly authorityAddress: string;
   readonly stateDir: string;
@@ -62,7 +63,7 @@ export class MeshMembership implements Component {
 
   constructor(deps: MembershipDeps) {
     this.#deps = deps;
-    const { agent: self, trustDomain } = deps.credential;
+    const { agent: self, trustDomain } = deps.enrollment;
     this.#receiver = new StateReceiver({ ...deps, self, trustDomain });
   }
 
@@ -147,18 +148,18 @@ export class MeshMembership implements Component {
 
   /** Roots that may have come since the credential was made: as we know them now, or as we knew them before a restart. */
   async #knownRoots(): Promise<readonly RootPin[]> {
-    const { trust, credential, stateDir, logger } = this.#deps;
-    const pins = trust.rootPins(credential.trustDomain);
-    return pins.length > 0 ? pins : readKeptRoots(stateDir, credential.trustDomain, logger);
+    const { trust, enrollment, stateDir, logger } = this.#deps;
+    const pins = trust.rootPins(enrollment.trustDomain);
+    return pins.length > 0 ? pins : readKeptRoots(stateDir, enrollment.trustDomain, logger);
   }
 
   async #join(signal: AbortSignal): Promise<Membership> {
-    const { credential, clock, random, logger, readiness, handshakeTimeoutMs, authorityAddress: address } = this.#deps;
+    const { enrollment, clock, random, logger, readiness, handshakeTimeoutMs, authorityAddress: address } = this.#deps;
     const backoff = new Backoff({ ...RETRY, random });
     const knownRoots = await this.#knownRoots();
     for (;;) {
       try {
-        const membership = await joinMesh({ credential, address, knownRoots, clock, handshakeTimeoutMs });
+        const membership = await joinMesh({ enrollment, address, knownRoots, clock, handshakeTimeoutMs });
         readiness.clear('join');
         logger.info('joined', { instance: membership.instanceId, authority: address });
         return membership;
@@ -177,12 +178,20 @@ export class MeshMembership implements Component {
 
 function joinRefused(error: AuthorityError): MeshError {
   const code = error.reason ?? error.refused?.code;
+  if (code === 'AUTHORITY_ROOT_MISMATCH') {
+    return new MeshError('AUTHORITY_ROOT_MISMATCH', error.message, {
+      cause: error,
+      hint: 'correct authority.address; where the authority was set up anew, a new join credential (or root) comes from it',
+    });
+  }
   return new MeshError(
     'JOIN_REFUSED',
     `the authority refused this instance: ${code === undefined ? '' : `${code}: `}${error.message}`,
     {
       cause: error,
-      hint: 'a new join credential comes from `ait agent credential <agent>` on the authority',
+      hint: isJoinRefusalCode(code)
+        ? JOIN_REFUSALS[code].action
+        : 'a new join credential comes from `ait agent credential <agent>` on the authority',
     },
   );
 }

@@ -118,6 +118,10 @@ export function createSidecarMetrics(registry: MetricsRegistry) {
       name: 'bundle_last_success_timestamp_seconds',
       help: 'When signed state was last accepted.',
     }),
+    stateKept: registry.gauge({
+      name: 'bundle_kept',
+      help: 'Whether the signed state in force is on disk: 0 means that a restart could not tell an older one from it.',
+    }),
     stateRefused: registry.counter({
       name: 'bundle_refused_total',
       help: 'Signed state that was refused: rolled back, forked, for somebody else, or not verifiable.',

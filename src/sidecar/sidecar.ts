@@ -23,6 +23,7 @@ import { ConfigReload, type ConfigSource } from './config-reload.ts';
 import { DataAcceptor } from './data/data-acceptor.ts';
 import { DecisionLog } from './decision-log.ts';
 import { answerOperator, type DisclosureDeps } from './disclosure.ts';
+import { readEnrollment } from './authority-link/enrollment.ts';
 import { drainConnections } from './drain.ts';
 import { acceptExchange } from './exchange/acceptor.ts';
 import { dialExchange, type DialTarget } from './exchange/dialler.ts';
@@ -42,7 +43,7 @@ import { SessionContinuity } from './session/session-continuity.ts';
 import { SessionPool } from './session/session-pool.ts';
 import { SessionRegistry } from './session/session-registry.ts';
 import { createSidecarMetrics } from './sidecar-metrics.ts';
-import { makeStateDir, readCredential, reachableAddress, warnOfWeakSeparation } from './start-checks.ts';
+import { makeStateDir, reachableAddress, warnOfWeakSeparation } from './start-checks.ts';
 import { ControlServer } from './transport/control-server.ts';
 import { InboundListener } from './transport/inbound-listener.ts';
 import { splitAddress } from './transport/secure-outbound.ts';
@@ -93,14 +94,14 @@ const STOP_DEADLINE_MS = 2000;
 /**
  * Builds a sidecar; nothing happens before `start`.
  *
- * @throws MeshError when the join credential cannot be read, or a name in the configuration is none
+ * @throws MeshError when it cannot be read how to join, or a name in the configuration is none
  */
 export function createSidecar(options: SidecarOptions): Sidecar {
   const { config, logger, folder, version, enforcement = {} } = options;
   const { clock = systemClock, random = systemRandom } = options;
   const stateDir = resolve(folder, config.state_dir);
-  const credential = readCredential(resolve(folder, config.authority.join_credential));
-  const { agent: self, trustDomain } = credential;
+  const enrollment = readEnrollment(config.authority, folder);
+  const { agent: self, trustDomain } = enrollment;
   const live = new LiveConfig(config, trustDomain);
   const { timing, limits } = live;
   const { handshakeTimeoutMs } = timing;
@@ -117,6 +118,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
   const trust = new TrustStore();
   const core = { clock, random, logger, metrics, trust, readiness };
   const roots = () => trust.roots;
+  const stopping = new AbortController();
 
   // --- what we are, and what we know of the others
   const isKnownPeer = (peer: SpiffeId): boolean => live.peers.has(peer) || membership.state?.agents.has(peer) === true;
@@ -143,12 +145,12 @@ export function createSidecar(options: SidecarOptions): Sidecar {
   const membership: MeshMembership = new MeshMembership({
     ...core,
     decisions,
-    credential,
+    enrollment,
     stateDir,
     handshakeTimeoutMs,
     dataAddress,
     wantedPeers: () => [...live.peers.keys()],
-    authorityAddress: config.authority.address ?? credential.authority,
+    authorityAddress: enrollment.authority,
     ownRejection: () => ownRejection(),
     sessions: () => registry.live(),
     status: () => ({
@@ -198,7 +200,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
     onPeerDraining: (session) => reactions.peerDraining(session),
     continueSession: (session) => continuity.soon(session),
   });
-  const dial = (target: DialTarget) => dialExchange(target, { ...keepAlive.deps, roots });
+  const dial = (target: DialTarget) => dialExchange(target, { ...keepAlive.deps, roots, stopping: stopping.signal });
   const continuity = new SessionContinuity({
     ...core,
     registry,
@@ -387,6 +389,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
         withinMs: live.config.timing.drain,
         cut,
       });
+      stopping.abort();
       await stack.stop({ deadlineMs: STOP_DEADLINE_MS });
       logger.info('sidecar_stopped');
     },

@@ -1,26 +1,10 @@
-import { readFileSync } from 'node:fs';
 import { mkdir, stat } from 'node:fs/promises';
 import { networkInterfaces } from 'node:os';
 import { resolve } from 'node:path';
 import { MeshError } from '../domain/mesh-error.ts';
-import { parseJoinCredential, type JoinCredential } from '../domain/join-credential.ts';
 import type { Logger } from '../platform/logger.ts';
 import type { SidecarConfig } from './config.ts';
 import { splitAddress } from './transport/secure-outbound.ts';
-
-/** @throws MeshError `FILE_UNREADABLE`, `JOIN_CREDENTIAL_MALFORMED` */
-export function readCredential(path: string): JoinCredential {
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8');
-  } catch (cause) {
-    throw new MeshError('FILE_UNREADABLE', `cannot read the join credential ${path}`, {
-      cause,
-      hint: '`ait agent credential <agent> --out <file>` on the authority writes one',
-    });
-  }
-  return parseJoinCredential(text);
-}
 
 /**
  * Makes the directory of the last good state, mode 0700. A sidecar whose admin socket lies elsewhere does without it,
@@ -48,16 +32,9 @@ const OTHERS = 0o077;
  * does not stop the sidecar, because only the platform engineer knows what else separates the two.
  */
 export async function warnOfWeakSeparation(config: SidecarConfig, folder: string, logger: Logger): Promise<void> {
-  const path = resolve(folder, config.authority.join_credential);
-  const { mode } = await stat(path);
-  if ((mode & OTHERS) !== 0) {
-    logger.warn('join_credential_exposed', {
-      path,
-      mode: `0${(mode & 0o777).toString(8)}`,
-      action:
-        'an agent that can read it can claim to be itself with any prompt: chmod 0600, owned by the sidecar alone',
-    });
-  }
+  const { join_credential: credential } = config.authority;
+  // A ServiceAccount token is kept from the agent by where it is mounted; the kubelet's mode of it says nothing.
+  if (credential !== undefined) await warnOfExposure(resolve(folder, credential), logger);
   const uid = process.getuid?.();
   if (config.measure.agent_uid !== undefined && config.measure.agent_uid === uid) {
     logger.warn('agent_shares_user', {
@@ -69,6 +46,16 @@ export async function warnOfWeakSeparation(config: SidecarConfig, folder: string
       action: 'set measure.agent_uid so that the sidecar can tell whether the agent is kept away from its files',
     });
   }
+}
+
+async function warnOfExposure(path: string, logger: Logger): Promise<void> {
+  const { mode } = await stat(path);
+  if ((mode & OTHERS) === 0) return;
+  logger.warn('join_credential_exposed', {
+    path,
+    mode: `0${(mode & 0o777).toString(8)}`,
+    action: 'an agent that can read it can claim to be itself with any prompt: chmod 0600, owned by the sidecar alone',
+  });
 }
 
 const WILDCARDS: ReadonlySet<string> = new Set(['0.0.0.0', '::']);

@@ -11,7 +11,7 @@ const LEVEL = '/log-level';
 
 /** What no admin socket answers, whosever it is; `post` is something that it does take by POST. */
 const refused = (post: string): readonly (HttpQuestion & { what: string; status: number; says: RegExp })[] => [
-  { what: 'a change by GET', path: post, status: 405, says: /takes POST only/ },
+  { what: 'a change by PUT', method: 'PUT', path: post, status: 405, says: /takes .*POST only/ },
   { what: 'reading by POST', method: 'POST', path: '/status', status: 405, says: /takes GET only/ },
   { what: 'DELETE', method: 'DELETE', path: '/status', status: 405, says: /takes GET only/ },
   { what: 'a path that nobody knows', path: '/nothing', status: 404, says: /there is GET \/status/ },
@@ -63,6 +63,12 @@ test('an admin socket refuses what is not for it, with a problem document, and g
         assert.match(problem.detail, says);
       });
     }
+    await t.test(`${whose}: a change by GET changes nothing`, async () => {
+      const answer = await ask({ socketPath }, { path: `${post}?agent=planner&level=debug` });
+      if (post === LEVEL) assert.equal(answer.status, 405, answer.text);
+      // There it reads, and there is one: the planner's own.
+      else assert.equal((JSON.parse(answer.text) as object[]).length, 1);
+    });
     await t.test(`${whose}: something that is no HTTP`, async () => {
       const socket = connect({ path: socketPath });
       socket.end(Buffer.from([0x16, 0x03, 0x01, 0x00, 0xff, 0x00]));

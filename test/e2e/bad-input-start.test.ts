@@ -115,7 +115,8 @@ test('a sidecar that cannot start says which thing is in the way and what to do,
     const text = joinCredentialToText({ ...genuine, rootSha256: 'ab'.repeat(32) });
     assertClear(
       await startWith(planner, await credentialFile(planner, text)),
-      /the authority refused this instance: .*is not the authority that the join credential was made by/,
+      /AUTHORITY_ROOT_MISMATCH: .*is not the authority whose root this sidecar was given/,
+      /join credential/,
     );
     assert.ok(
       !mesh.authority.process.lines.slice(from).some(({ event }) => event === 'joined' || event === 'join_refused'),

@@ -437,7 +437,11 @@ describe('reports, admin and probes', () => {
     assert.equal(credential.authority, mesh.authority.address);
     assert.equal(credential.rootSha256, mesh.authority.rootSha256);
     (await joinAs(mesh.authority, 'planner', credential)).clients.close();
-    assert.equal((await admin(mesh, 'GET', '/join-credentials')).status, 405);
+    const listed = await admin(mesh, 'GET', '/join-credentials?uses=5');
+    assert.equal(listed.status, 200);
+    assert.equal((JSON.parse(listed.text) as object[]).length, 1, 'asking makes none');
+    assert.equal((await admin(mesh, 'GET', '/agents/planner')).status, 404);
+    assert.equal((await admin(mesh, 'POST', '/status')).status, 405);
     assert.equal((await admin(mesh, 'GET', '/status', { headers: { origin: 'https://evil.example' } })).status, 403);
     assert.equal((await admin(mesh, 'POST', '/join-credentials', { body: { agent: 'a b' } })).status, 400);
     for (const path of ['/status', '/agents', '/instances', '/policy-problems']) {
@@ -447,6 +451,63 @@ describe('reports, admin and probes', () => {
     }
     const agents = JSON.parse((await admin(mesh, 'GET', '/agents')).text) as { sponsor_name?: string }[];
     assert.equal(agents[0]?.sponsor_name, 'Ada Lovelace');
+  });
+
+  test('credentials can be listed with what is left of them, and nobody can join with what is told', async (t) => {
+    const mesh = await setUp(t);
+    const make = async (body: object) => {
+      const { text } = await admin(mesh, 'POST', '/join-credentials', { body });
+      return { ...parseJoinCredential((JSON.parse(text) as { credential: string }).credential), text };
+    };
+    const spent = await make({ agent: 'planner', uses: 1, expires: '1h' });
+    const free = await make({ agent: 'planner', uses: 'unlimited', expires: '2h' });
+    const other = await make({ agent: 'researcher', uses: 20, expires: '3h' });
+    (await joinAs(mesh.authority, 'planner', spent)).clients.close();
+    for (let start = 0; start < 3; start += 1) (await joinAs(mesh.authority, 'planner', free)).clients.close();
+    (await joinAs(mesh.authority, 'researcher', other)).clients.close();
+
+    const { text } = await admin(mesh, 'GET', '/join-credentials');
+    for (const { secret } of [spent, free, other]) {
+      for (const encoding of ['hex', 'base64', 'base64url'] as const) {
+        assert.ok(!text.includes(Buffer.from(secret).toString(encoding)));
+      }
+    }
+    assert.ok(!text.includes('sha256'));
+    const rows = (JSON.parse(text) as Record<string, unknown>[]).map(({ id, agent, state, uses, uses_left: left }) => {
+      return [id, agent, state, uses, left];
+    });
+    assert.deepEqual(rows, [
+      [spent.id, planner, 'used_up', 1, 0],
+      [free.id, planner, 'usable', 'unlimited', 'unlimited'],
+      [other.id, agentId(TRUST_DOMAIN, 'researcher'), 'usable', 20, 19],
+    ]);
+    const some = await admin(mesh, 'GET', '/join-credentials?agent=researcher');
+    assert.deepEqual(
+      (JSON.parse(some.text) as { id: string }[]).map(({ id }) => id),
+      [other.id],
+    );
+    assert.equal((await admin(mesh, 'GET', '/join-credentials?agent=a%20b')).status, 400);
+    for (const uses of ['Unlimited', 'infinite', 0, -1, 1.5]) {
+      const { status, text: why } = await admin(mesh, 'POST', '/join-credentials', {
+        body: { agent: 'planner', uses },
+      });
+      assert.ok(status === 400 && why.includes('uses'), `${uses}: ${why}`);
+    }
+  });
+
+  test('a credential that runs out is warned of from the last tenth of its uses on', async (t) => {
+    const mesh = await setUp(t);
+    const credential = await mesh.authority.credentials.create({ agent: planner, uses: 11, lifetimeMs: 60_000 });
+    const warnings = () => mesh.log.lines.filter(({ event }) => event === 'join_credential_running_out');
+    for (let start = 0; start < 9; start += 1) (await joinAs(mesh.authority, 'planner', credential)).clients.close();
+    assert.equal(warnings().length, 0);
+    (await joinAs(mesh.authority, 'planner', credential)).clients.close();
+    assert.equal(warnings().length, 1);
+    assert.equal(warnings()[0]?.['uses_left'], 1);
+    assert.match(String(warnings()[0]?.['action']), /ait agent credential/);
+    const once = await mesh.authority.credentials.create({ agent: planner, uses: 1, lifetimeMs: 60_000 });
+    (await joinAs(mesh.authority, 'planner', once)).clients.close();
+    assert.equal(warnings().length, 1, 'one that is for a single start is meant to end with it');
   });
 
   test('probes answer', async (t) => {

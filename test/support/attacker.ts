@@ -12,6 +12,7 @@ import { rootCertificates } from '../../src/crypto/trust-bundle.ts';
 import { certificateToPem, privateKeyToPem } from '../../src/crypto/keys.ts';
 import { systemClock } from '../../src/platform/clock.ts';
 import { AuthorityChannel } from '../../src/sidecar/authority-link/authority-channel.ts';
+import { enrollWithCredential } from '../../src/sidecar/authority-link/enrollment.ts';
 import { joinMesh, tlsMaterialOf, type Membership } from '../../src/sidecar/authority-link/join.ts';
 import { IdentityClient } from '../../src/wire/services.ts';
 import { hostOf, portOf } from './admin-request.ts';
@@ -122,7 +123,7 @@ export async function joinAs(
   measurement: Measurement,
 ): Promise<Identity & { readonly membership: Membership }> {
   const membership = await joinMesh({
-    credential: parseJoinCredential(await mesh.authority.credential(agent)),
+    enrollment: enrollWithCredential(parseJoinCredential(await mesh.authority.credential(agent))),
     address: mesh.authority.address,
     clock: systemClock,
     handshakeTimeoutMs: 3_000,

@@ -34,6 +34,10 @@ export interface MeshSpec {
   readonly agents: Readonly<Record<string, AgentSpec>>;
   /** More members of the authority's configuration. */
   readonly authority?: object;
+  /** Files beside the authority's configuration, by name. */
+  readonly files?: Readonly<Record<string, string>>;
+  /** Arguments for the authority's Node.js, such as another clock. */
+  readonly authorityOptions?: readonly string[];
 }
 
 /** A mesh of real processes in a temporary directory. */
@@ -150,9 +154,13 @@ export class TestMesh {
  * Starts a mesh of real processes and has it ended with the test, whatever comes of it. When the test fails, the end of
  * every process's log is printed.
  */
-export async function startMesh(t: TestContext, { agents, authority = {} }: MeshSpec): Promise<TestMesh> {
+export async function startMesh(
+  t: TestContext,
+  { agents, authority = {}, files = {}, authorityOptions = [] }: MeshSpec,
+): Promise<TestMesh> {
   const folder = await mkdtemp(join(tmpdir(), 'ait-e2e-'));
   const mesh = new TestMesh(folder, new TestAuthority(join(folder, 'authority'), authority));
+  mesh.authority.nodeOptions = authorityOptions;
   t.after(() => mesh.end());
   // Whether a subtest failed is known only when all is over.
   process.once('exit', () => {
@@ -166,6 +174,7 @@ export async function startMesh(t: TestContext, { agents, authority = {} }: Mesh
       return { name, spec: withApp, files: await mesh.register(name, spec) };
     }),
   );
+  for (const [name, text] of Object.entries(files)) await writeFile(join(mesh.authority.folder, name), text);
   await mesh.authority.start();
   await Promise.all(registered.map(({ name, spec, files }) => mesh.addInstance(name, { agent: name, files, spec })));
   for (const { name, spec } of registered) {

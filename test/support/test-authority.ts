@@ -31,6 +31,8 @@ export class TestAuthority {
   readonly stateDir: string;
   readonly #config: object;
   readonly processes: LoggedProcess[] = [];
+  /** Arguments for Node.js from the next start on, such as another clock. */
+  nodeOptions: readonly string[] = [];
   #address: string | undefined;
   #operatorsAddress: string | undefined;
 
@@ -61,7 +63,8 @@ export class TestAuthority {
     return join(this.stateDir, 'admin.sock');
   }
 
-  async start(): Promise<void> {
+  /** @param changes members of the configuration that are others from this start on. */
+  async start(changes: object = {}): Promise<void> {
     const path = join(this.folder, 'authority.yaml');
     const config = {
       trust_domain: TRUST_DOMAIN,
@@ -73,10 +76,13 @@ export class TestAuthority {
       // In a mesh of three agents every change is a large one; tests of the brake set a limit.
       impact_limit: 100,
       ...this.#config,
+      ...changes,
     };
     await mkdir(this.policyDir, { recursive: true });
     await writeFile(path, stringify(config));
-    this.processes.push(new LoggedProcess('authority', [AIT_BINARY, 'authority', '--config', path]));
+    this.processes.push(
+      new LoggedProcess('authority', [...this.nodeOptions, AIT_BINARY, 'authority', '--config', path]),
+    );
     const ready = await this.process.waitFor('authority_ready');
     this.#address = ready['listen'] as string;
     this.#operatorsAddress = ready['operators_listen'] as string;

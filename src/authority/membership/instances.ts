@@ -20,13 +20,29 @@ interface HeldCertificate {
   readonly key: string;
 }
 
+/** The pod whose ServiceAccount token let an instance in. */
+export interface PodOrigin {
+  readonly issuer: string;
+  readonly namespace: string;
+  readonly service_account: string;
+  readonly name: string;
+  /** The same for every start of the pod's containers, another for every other pod. */
+  readonly uid: string;
+}
+
+/** What let an instance in. */
+export interface JoinOrigin {
+  /** Empty where it was no join credential. */
+  readonly credentialId: string;
+  readonly pod?: PodOrigin | undefined;
+}
+
 /** One running copy of an agent, as the authority knows it. */
-export interface Instance {
+export interface Instance extends JoinOrigin {
   readonly id: string;
   readonly agent: SpiffeId;
   /** Milliseconds since the epoch. */
   readonly joinedAt: number;
-  readonly credentialId: string;
   /** Oldest first; the last one is current and the only one that may renew. */
   readonly certificates: readonly HeldCertificate[];
   /** `host:port`; empty where it accepts no connections. */
@@ -85,7 +101,7 @@ export class Instances {
   }
 
   /** Makes a new instance with its first certificate. */
-  join(request: { readonly agent: SpiffeId; readonly publicKey: KeyObject; readonly credentialId: string }) {
+  join(request: { readonly agent: SpiffeId; readonly publicKey: KeyObject; readonly origin: JoinOrigin }) {
     const { clock, random } = this.#options;
     const id = random.bytes(16).toString('hex');
     return this.#inTurn(id, async () => {
@@ -94,7 +110,7 @@ export class Instances {
         id,
         agent: request.agent,
         joinedAt: clock.now(),
-        credentialId: request.credentialId,
+        ...request.origin,
         certificates: [issued],
         address: '',
       };

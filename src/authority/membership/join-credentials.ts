@@ -20,6 +20,19 @@ export interface NewCredential {
   readonly expiresAt: number;
 }
 
+/** How often a credential may be used; without a bound only where somebody said so. */
+export type CredentialUses = number | 'unlimited';
+
+/** What may be told of a credential: everything but its secret, which nobody has. */
+export interface CredentialRecord {
+  readonly id: string;
+  readonly agent: SpiffeId;
+  readonly uses: CredentialUses;
+  readonly usesLeft: CredentialUses;
+  /** Milliseconds since the epoch. */
+  readonly expiresAt: number;
+}
+
 export interface SpendRequest {
   readonly id: string;
   readonly secret: Uint8Array;
@@ -27,7 +40,7 @@ export interface SpendRequest {
   readonly mayJoin?: (agent: SpiffeId) => Refusal | undefined;
 }
 
-export type Spent = { readonly ok: true; readonly agent: SpiffeId } | Refusal;
+export type Spent = { readonly ok: true; readonly credential: CredentialRecord } | Refusal;
 
 const COLLECTION = 'join_credentials';
 const SECRET_BYTES = 32;
@@ -44,10 +57,10 @@ export class JoinCredentials {
     this.#options = options;
   }
 
-  /** @param request `uses`: 1 or more; `lifetimeMs`: above 0. */
+  /** @param request `uses`: 1 or more, or `unlimited`; `lifetimeMs`: above 0. */
   async create(request: {
     readonly agent: SpiffeId;
-    readonly uses: number;
+    readonly uses: CredentialUses;
     readonly lifetimeMs: number;
   }): Promise<NewCredential> {
     const { store, clock, random } = this.#options;
@@ -56,6 +69,7 @@ export class JoinCredentials {
     const value: Stored = {
       agent: request.agent,
       secret_sha256: sha256(secret).toString('hex'),
+      uses: request.uses,
       uses_left: request.uses,
       expires_at: expiresAt,
     };
@@ -93,18 +107,19 @@ export class JoinCredentials {
           `the join credential ended at ${end}, it is ${ours}`,
         );
       }
-      if (stored.uses_left < 1) {
+      if (stored.uses_left !== 'unlimited' && stored.uses_left < 1) {
         return refusal('UNAUTHENTICATED', 'JOIN_CREDENTIAL_USED_UP', 'the join credential has no use left');
       }
       const agent = parseSpiffeId(stored.agent);
       const objection = mayJoin?.(agent);
       if (objection !== undefined) return objection;
+      if (stored.uses_left === 'unlimited') return { ok: true, credential: readRecord(id, stored) };
       try {
         const value = { ...stored, uses_left: stored.uses_left - 1 };
         await store.commit([
           { kind: 'put', collection: COLLECTION, key: id, value, condition: { equals: { ...stored } } },
         ]);
-        return { ok: true, agent };
+        return { ok: true, credential: readRecord(id, value) };
       } catch (error) {
         // Another join took a use between reading and writing: look again.
         if (!isMeshError(error, 'STATE_CONFLICT')) throw error;
@@ -112,13 +127,12 @@ export class JoinCredentials {
     }
   }
 
-  /** Those that can still be used, with their ends in milliseconds since the epoch. */
-  async usable(): Promise<readonly { readonly id: string; readonly agent: SpiffeId; readonly expiresAt: number }[]> {
-    const now = this.#options.clock.now();
-    return (await this.#options.store.list(COLLECTION)).flatMap(({ key: id, value }) => {
-      const { agent, uses_left: left, expires_at: expiresAt } = value as unknown as Stored;
-      return left > 0 && expiresAt > now ? [{ id, agent: parseSpiffeId(agent), expiresAt }] : [];
-    });
+  /** All of them, the ones that ended first at the front. */
+  async list(): Promise<readonly CredentialRecord[]> {
+    const records = await this.#options.store.list(COLLECTION);
+    return records
+      .map(({ key, value }) => readRecord(key, value as unknown as Stored))
+      .toSorted((a, b) => a.expiresAt - b.expiresAt);
   }
 
   /** Long-expired ones say no less clearly when they are gone. */
@@ -132,8 +146,18 @@ export class JoinCredentials {
 interface Stored {
   readonly agent: string;
   readonly secret_sha256: string;
-  readonly uses_left: number;
+  /** Missing in what version 0.1 wrote. */
+  readonly uses?: CredentialUses;
+  readonly uses_left: CredentialUses;
   readonly expires_at: number;
+}
+
+/** Of a credential that was made before its number of uses was kept: the default then. */
+const UNKNOWN_USES = 100;
+
+function readRecord(id: string, stored: Stored): CredentialRecord {
+  const { agent, uses = UNKNOWN_USES, uses_left: usesLeft, expires_at: expiresAt } = stored;
+  return { id, agent: parseSpiffeId(agent), uses, usesLeft, expiresAt };
 }
 
 function sha256(data: Uint8Array): Buffer {

@@ -8,8 +8,9 @@ import type { AdminAnswer, AdminBody, AdminRoutes } from '../../platform/admin-s
 import type { Logger } from '../../platform/logger.ts';
 import type { AdminViews } from './admin-views.ts';
 import { keyRoutes } from './key-routes.ts';
+import type { Clock } from '../../platform/clock.ts';
 import type { KeyRotation } from '../keys/key-rotation.ts';
-import type { JoinCredentials } from '../membership/join-credentials.ts';
+import type { CredentialRecord, CredentialUses, JoinCredentials } from '../membership/join-credentials.ts';
 import type { DecisionLog } from '../reports/decision-log.ts';
 
 const DEFAULT_USES = 100;
@@ -28,10 +29,14 @@ export interface AuthorityAdminDeps {
   readonly advertised: () => string;
   readonly views: AdminViews;
   readonly decisions: Pick<DecisionLog, 'find'>;
+  readonly clock: Clock;
   readonly logger: Logger;
 }
 
-/** What an operator can ask the authority. `POST /join-credentials` takes `{agent, uses?, expires?, authority?}`. */
+/**
+ * What an operator can ask the authority. `POST /join-credentials` takes `{agent, uses?, expires?, authority?}`;
+ * `GET /join-credentials?agent=` tells all of them but their secrets.
+ */
 export function authorityAdminRoutes(deps: AuthorityAdminDeps): AdminRoutes {
   const { views, decisions, trustDomain } = deps;
   return {
@@ -47,6 +52,7 @@ export function authorityAdminRoutes(deps: AuthorityAdminDeps): AdminRoutes {
       return { body: await decisions.find({ correlationId: id, agent, limit }) };
     },
     'GET /policy-problems': () => ({ body: views.policyProblems() }),
+    'GET /join-credentials': async ({ query }) => ({ body: await listCredentials(agentIn(query, trustDomain), deps) }),
     'POST /join-credentials': ({ body }) => createCredential(body, deps),
     ...keyRoutes(deps),
   };
@@ -74,9 +80,26 @@ function limitIn(query: URLSearchParams): number {
   return integerAt(limit, 'limit', { min: 1, max: MAX_DECISIONS });
 }
 
+async function listCredentials(wanted: SpiffeId | undefined, deps: AuthorityAdminDeps): Promise<object[]> {
+  const { credentials, clock } = deps;
+  const all = await credentials.list();
+  return all.flatMap((record) => {
+    if (wanted !== undefined && record.agent !== wanted) return [];
+    const { id, uses, usesLeft, expiresAt } = record;
+    const state = credentialState(record, clock.now());
+    const expires = new Date(expiresAt).toISOString();
+    return [{ id, agent: record.agent, state, uses, uses_left: usesLeft, expires_at: expires }];
+  });
+}
+
+function credentialState({ usesLeft, expiresAt }: CredentialRecord, now: number): 'usable' | 'expired' | 'used_up' {
+  if (now >= expiresAt) return 'expired';
+  return usesLeft === 0 ? 'used_up' : 'usable';
+}
+
 interface CredentialRequest {
   readonly agent: SpiffeId;
-  readonly uses: number;
+  readonly uses: CredentialUses;
   readonly lifetimeMs: number;
   readonly authority: string;
 }
@@ -93,9 +116,10 @@ function readRequest(body: AdminBody, trustDomain: TrustDomain, advertised: stri
   if (lifetimeMs < 1 || lifetimeMs > MAX_LIFETIME_MS) throw new ShapeError('expires', 'not from 1ms to 366d');
   const authority: JsonValue = object['authority'] ?? advertised;
   if (!isHostPort(authority)) throw new ShapeError('authority', 'not host:port');
+  const uses: JsonValue = object['uses'] ?? DEFAULT_USES;
   return {
     agent,
-    uses: integerAt(object['uses'] ?? DEFAULT_USES, 'uses', { min: 1, max: 1_000_000 }),
+    uses: uses === 'unlimited' ? uses : integerAt(uses, 'uses', { min: 1, max: 1_000_000 }),
     lifetimeMs,
     authority,
   };

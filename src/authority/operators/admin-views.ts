@@ -136,7 +136,7 @@ function instanceView(facts: InstanceFacts, { withMeasurement }: { readonly with
     ...(instance !== undefined && {
       joined_at: iso(instance.joinedAt),
       address: instance.address,
-      credential_id: instance.credentialId,
+      ...(instance.pod === undefined ? { credential_id: instance.credentialId } : { pod: instance.pod }),
       certificates: instance.certificates.map(({ thumbprint, notAfter }) => ({ thumbprint, not_after: iso(notAfter) })),
     }),
     ...(report !== undefined && { heard_at: iso(report.heardAt), sessions: report.sessions.length }),

@@ -1,5 +1,6 @@
 import type { SpiffeId, TrustDomain } from '../../domain/agent-id.ts';
 import type { StateHead } from '../../domain/mesh-state.ts';
+import { isMeshError } from '../../domain/mesh-error.ts';
 import { contentDigest } from '../../domain/state-head.ts';
 import { parseStateHead, stateHeadToJson } from '../../domain/state-objects.ts';
 import { after, type Clock } from '../../platform/clock.ts';
@@ -38,6 +39,11 @@ export interface Subscriber {
 }
 
 const COLLECTION = 'state_heads';
+/**
+ * How fast the time of heads goes on when the wall clock is behind that of the last one, as it is after it was set back.
+ * Somewhat slower than time itself, so that heads of a clock that had been ahead come back to the right time.
+ */
+const BEHIND_SPEED = 0.9;
 /** After a failure to store or sign, in ms. */
 const RETRY_MS = 1_000;
 /** How long a change that is no decision may wait for others, in ms: a fleet that starts joins one by one. */
@@ -52,6 +58,9 @@ export class StatePublisher implements Component {
   readonly #options: StatePublisherOptions;
   readonly #subscribers = new Map<SpiffeId, Set<Subscriber>>();
   readonly #current = new Map<SpiffeId, Publication>();
+  /** When the current head of an agent was signed, by the monotonic clock. */
+  readonly #signedAt = new Map<SpiffeId, number>();
+  readonly #startedAt: number;
   #running: Promise<void> | undefined;
   /** Whose state may be another than the one that was published. */
   #dirty: Set<SpiffeId> | 'everybody' = new Set();
@@ -61,6 +70,7 @@ export class StatePublisher implements Component {
 
   constructor(options: StatePublisherOptions) {
     this.#options = options;
+    this.#startedAt = options.clock.monotonic();
   }
 
   start(): Promise<void> {
@@ -142,7 +152,7 @@ export class StatePublisher implements Component {
   }
 
   async #publish(agents: readonly SpiffeId[]): Promise<void> {
-    const { store, signer, metrics, source } = this.#options;
+    const { store, signer, source } = this.#options;
     const lasts = new Map<SpiffeId, StateHead | undefined>();
     for (const agent of agents) {
       if (this.#subscribers.has(agent)) lasts.set(agent, this.#current.get(agent)?.head ?? (await this.#stored(agent)));
@@ -155,23 +165,35 @@ export class StatePublisher implements Component {
       const head = this.#nextHead(agent, [...new Set(objects)].toSorted(), last);
       if (head === undefined && this.#current.has(agent)) continue;
       const chosen = head ?? last;
-      if (chosen !== undefined) next.push({ agent, head: chosen, refresh: last?.content === chosen.content });
+      if (chosen !== undefined) next.push({ agent, head: chosen, refresh: isRefresh(last, chosen) });
     }
     // What is stored already is only sent: after a restart that is everybody's state.
     const stored = next.filter(({ agent, head }) => head !== lasts.get(agent));
-    if (stored.length > 0) {
-      await store.commit(
-        stored.map(({ agent, head }): Change => {
-          return { kind: 'put', collection: COLLECTION, key: agent, value: stateHeadToJson(head) };
-        }),
-      );
+    try {
+      if (stored.length > 0) {
+        await store.commit(
+          stored.map(({ agent, head }): Change => {
+            return { kind: 'put', collection: COLLECTION, key: agent, value: stateHeadToJson(head) };
+          }),
+        );
+      }
+    } catch (error) {
+      // What is in force may go on: a refresh has the revision and the content of a head that is stored.
+      if (isMeshError(error, 'STATE_NOT_WRITTEN')) this.#send(next.filter(({ refresh }) => refresh));
+      throw error;
     }
-    for (const { agent, head, refresh } of next) {
+    this.#send(next);
+  }
+
+  #send(heads: readonly { readonly agent: SpiffeId; readonly head: StateHead; readonly refresh: boolean }[]): void {
+    const { signer, metrics, clock } = this.#options;
+    for (const { agent, head, refresh } of heads) {
       const subscribers = this.#subscribers.get(agent);
       if (subscribers === undefined) continue;
       const publication = { head, signedHead: signer.signHead(head) };
       metrics.headsSigned.add({ kind: refresh ? 'refresh' : 'new' });
       this.#current.set(agent, publication);
+      this.#signedAt.set(agent, clock.monotonic());
       for (const subscriber of subscribers) subscriber.publish(publication);
     }
     signer.forgetAllBut([...this.#current.values()].map(({ head }) => head));
@@ -182,7 +204,9 @@ export class StatePublisher implements Component {
     const { trustDomain, clock, outageToleranceMs, epoch } = this.#options;
     const content = last !== undefined && sameList(objects, last.objects) ? last.content : contentDigest(objects);
     // Never before the last one, also when the clock was set back: a sidecar refuses an older signature.
-    const issuedAt = Math.max(clock.now(), last?.issuedAt ?? 0);
+    // Nor does it stand still then: those whose clocks are right would run out of state until ours comes back.
+    const passed = clock.monotonic() - (this.#signedAt.get(agent) ?? this.#startedAt);
+    const issuedAt = Math.max(clock.now(), last === undefined ? 0 : last.issuedAt + Math.floor(passed * BEHIND_SPEED));
     const notAfter = issuedAt + outageToleranceMs;
     const base = { domain: trustDomain, recipient: agent, epoch, content, issuedAt, notAfter, objects };
     if (last === undefined) return { ...base, revision: 1, previous: null };
@@ -190,7 +214,7 @@ export class StatePublisher implements Component {
     if (last.content !== content) {
       return { ...base, revision: last.revision + 1, previous: { revision: last.revision, content: last.content } };
     }
-    const due = last.notAfter - clock.now() <= (outageToleranceMs * 2) / 3 || last.notAfter > notAfter;
+    const due = notAfter - last.notAfter >= outageToleranceMs / 3 || last.notAfter > notAfter;
     return due ? { ...base, revision: last.revision, previous: last.previous } : undefined;
   }
 
@@ -215,4 +239,9 @@ export class StatePublisher implements Component {
 
 function sameList(a: readonly string[], b: readonly string[]): boolean {
   return a.length === b.length && a.every((item, index) => item === b[index]);
+}
+
+/** Whether only the time is new. */
+function isRefresh(last: StateHead | undefined, next: StateHead): boolean {
+  return last?.epoch === next.epoch && last.revision === next.revision && last.content === next.content;
 }

@@ -14,6 +14,7 @@ import type { Measurement } from '../../domain/measurement.ts';
 import { systemClock } from '../../platform/clock.ts';
 import { systemRandom } from '../../platform/random.ts';
 import { AuthorityChannel } from '../../sidecar/authority-link/authority-channel.ts';
+import { enrollWithCredential } from '../../sidecar/authority-link/enrollment.ts';
 import { joinMesh, tlsMaterialOf, type Membership } from '../../sidecar/authority-link/join.ts';
 import { framePreface, readPreface } from '../../sidecar/data/preface.ts';
 import { CONTROL_ALPN, DATA_ALPN, type MeshAlpn, type TrustedRoots } from '../../sidecar/transport/peer-inspection.ts';
@@ -60,7 +61,12 @@ export class Attacker {
     const credential = parseJoinCredential(readFileSync(credentialFile, 'utf8'));
     const { authority: address } = credential;
     return new Attacker(
-      await joinMesh({ credential, address, clock: systemClock, handshakeTimeoutMs: TIMEOUT_MS }),
+      await joinMesh({
+        enrollment: enrollWithCredential(credential),
+        address,
+        clock: systemClock,
+        handshakeTimeoutMs: TIMEOUT_MS,
+      }),
       credential,
     );
   }

@@ -8,13 +8,13 @@ import { readSvid } from '../../crypto/svid.ts';
 import { createTlsContext, rootProbeTlsOptions } from '../../crypto/tls-context.ts';
 import { parseTrustBundle, type TrustBundle } from '../../crypto/trust-bundle.ts';
 import { authorityId } from '../../domain/agent-id.ts';
-import type { JoinCredential } from '../../domain/join-credential.ts';
 import type { Clock } from '../../platform/clock.ts';
 import type { JoinResponse__Output } from '../../wire/generated/ait/v1/JoinResponse.ts';
 import { JoinClient } from '../../wire/services.ts';
 import { CONTROL_ALPN } from '../transport/peer-inspection.ts';
 import { ConnectionRefused, openTcp } from '../transport/secure-outbound.ts';
 import { AuthorityChannel, AuthorityError } from './authority-channel.ts';
+import type { Enrollment } from './enrollment.ts';
 
 /** What an instance has once it is a member: its key, which stays in this process, and its certificate. */
 export interface Membership {
@@ -25,7 +25,7 @@ export interface Membership {
 }
 
 export interface JoinOptions {
-  readonly credential: JoinCredential;
+  readonly enrollment: Enrollment;
   readonly address: string;
   /** SHA-256 of roots that are trusted besides the credential's: of the last good state. Default: none. */
   readonly knownRoots?: readonly RootPin[];
@@ -35,13 +35,13 @@ export interface JoinOptions {
 
 /**
  * Joins the mesh: finds a pinned root among what the server sends, dials again trusting only that root, and only then
- * shows the credential. The credential's root comes first; it may have been replaced since.
+ * shows the credential or token. The root that we were given comes first; it may have been replaced since.
  *
- * @throws AuthorityError
+ * @throws AuthorityError; MeshError `FILE_UNREADABLE` for a token that is not there
  */
 export async function joinMesh(options: JoinOptions): Promise<Membership> {
-  const { credential, address, knownRoots = [], clock, handshakeTimeoutMs } = options;
-  const { trustDomain, agent, id, secret, rootSha256 } = credential;
+  const { enrollment, address, knownRoots = [], clock, handshakeTimeoutMs } = options;
+  const { trustDomain, agent, rootSha256 } = enrollment;
   const pins = [...new Set([rootSha256, ...knownRoots])];
   const root = await fetchPinnedRoot({ address, pins, handshakeTimeoutMs });
   const channel = new AuthorityChannel({
@@ -55,12 +55,12 @@ export async function joinMesh(options: JoinOptions): Promise<Membership> {
   try {
     const keyPair = generateKeyPair();
     const client = channel.client(JoinClient);
-    const request = { credentialId: id, credentialSecret: Buffer.from(secret), csrDer: createCsr({ keyPair }) };
+    const request = { ...(await enrollment.evidence()), csrDer: createCsr({ keyPair }) };
     const answer = await channel.ask<JoinResponse__Output>((callback) => client.Join(request, callback));
     const bundle = parseTrustBundle(answer.trustBundle, trustDomain);
     const svid = readSvid(readX509(answer.certificateDer));
     if (svid.spiffeId !== agent) {
-      throw new AuthorityError(`the authority issued ${svid.spiffeId}, the join credential is for ${agent}`, {
+      throw new AuthorityError(`the authority issued ${svid.spiffeId}, this is the sidecar of ${agent}`, {
         transient: false,
       });
     }
@@ -88,8 +88,8 @@ async function fetchPinnedRoot({ address, pins, handshakeTimeoutMs }: RootSearch
     if (root !== undefined) return root;
   }
   throw new AuthorityError(
-    `${address} is not the authority that the join credential was made by: its root is another one, or was replaced since`,
-    { transient: false },
+    `${address} is not the authority whose root this sidecar was given: its root is another one, or was replaced since`,
+    { reason: 'AUTHORITY_ROOT_MISMATCH', transient: false },
   );
 }
 

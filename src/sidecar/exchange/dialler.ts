@@ -38,7 +38,12 @@ export interface DialTarget {
 
 export interface DialDeps extends ExchangeDeps {
   readonly roots: () => TrustedRoots;
+  /** Aborts when this sidecar stops: nothing is dialled any more, and what is being dialled is given up at once. */
+  readonly stopping: AbortSignal;
 }
+
+/** Our own doing: no other address would change it. */
+const STOPPING: Rejection = { ...rejection('PEER_DRAINING', 'this sidecar is shutting down'), self: true };
 
 /** The dialler's side of one exchange, from the first packet to the verdict. Never rejects. */
 export async function dialExchange(target: DialTarget, deps: DialDeps): Promise<DialResult> {
@@ -58,6 +63,7 @@ export async function dialExchange(target: DialTarget, deps: DialDeps): Promise<
     return { ok: false, cause };
   };
 
+  if (deps.stopping.aborted) return { ok: false, cause: STOPPING };
   const ours = await deps.identity.forExchange(timing.exchangeTimeoutMs);
   // Whoever wanted the session says so in the log; no exchange was attempted.
   if (isRejectionValue(ours)) return { ok: false, cause: ours };
@@ -179,7 +185,7 @@ type Opened =
 
 /** A channel with one connection that we secured ourselves, and the one call on it. */
 function openControl(target: DialTarget, ours: PresentedIdentity, deps: DialDeps): Promise<Opened> {
-  const { timing, clock } = deps;
+  const { timing, clock, stopping } = deps;
   return new Promise((resolve) => {
     let connected = false;
     let finished = false;
@@ -191,6 +197,7 @@ function openControl(target: DialTarget, ours: PresentedIdentity, deps: DialDeps
         alpn: CONTROL_ALPN,
         timeoutMs: timing.handshakeTimeoutMs,
         now: () => clock.now(),
+        signal: stopping,
       }).catch((error: unknown) => {
         finish({ ok: false, cause: causeOf(error) });
         throw error;
@@ -220,9 +227,12 @@ function openControl(target: DialTarget, ours: PresentedIdentity, deps: DialDeps
     const finish = (result: Opened) => {
       finished = true;
       clearTimeout(timer);
+      stopping.removeEventListener('abort', giveUp);
       resolve(result);
       if (!result.ok) endCall(call, client);
     };
+    const giveUp = () => finish({ ok: false, cause: STOPPING });
+    stopping.addEventListener('abort', giveUp, { once: true });
     call.once('error', (error) => {
       if (connected) return;
       finish({ ok: false, cause: rejection('PEER_UNREACHABLE', `${target.address}: ${error.message}`) });

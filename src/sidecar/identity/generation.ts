@@ -4,6 +4,7 @@ import { readSvid } from '../../crypto/svid.ts';
 import { createTlsContext, type TlsContext } from '../../crypto/tls-context.ts';
 import { signVoucher } from '../../crypto/voucher.ts';
 import { isVerifiedToken } from '../../crypto/identity-token-verifier.ts';
+import { checkTime } from '../../domain/admission-checks.ts';
 import { canonicalizeJson } from '../../domain/canonical/jcs.ts';
 import { authorityId, trustDomainOf, type SpiffeId } from '../../domain/agent-id.ts';
 import type { Role, VerifiedToken } from '../../domain/identity-token.ts';
@@ -199,6 +200,7 @@ export class Generation implements PresentedIdentity {
           transient: true,
         });
       }
+      this.#assertTimely(token);
       this.#token = token;
       this.#compact = compact;
       this.#statement = undefined;
@@ -215,6 +217,16 @@ export class Generation implements PresentedIdentity {
       logger.warn('ait_renewal_failed', { reason, error, retryMs: Math.round(retryMs) });
       return retryMs;
     }
+  }
+
+  /** A token from a clock that is off would take the place of one that is good. @throws AuthorityError */
+  #assertTimely(token: VerifiedToken): void {
+    const problem = checkTime(token, this.#deps.clock.now());
+    if (problem?.clocks === undefined) return;
+    const { ours, theirs, what } = problem.clocks;
+    const [here, there] = [ours, theirs].map((at) => new Date(at).toISOString());
+    const words = `the authority issued a token out of its time: ${what} ${there}, our clock says ${here}`;
+    throw new AuthorityError(words, { reason: problem.code, transient: true });
   }
 
   async #issue(measurement: Measurement): Promise<string> {

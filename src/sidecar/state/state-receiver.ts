@@ -47,6 +47,7 @@ type Refusal = { readonly code: (typeof STATE_REFUSALS)[number]; readonly detail
 
 /** Where the last good state is kept, in the state directory. */
 export const STATE_FILE = 'mesh-state.json';
+const NOT_RESTORED = 'the authority is asked for everything; where nobody touched the file, look at the disk it is on';
 
 /**
  * Takes the authority's signed state, whole or not at all: every signature, the recipient, the order of revisions, and
@@ -82,9 +83,9 @@ export class StateReceiver {
     try {
       const { head, objects } = parseStrictJson(text) as unknown as SignedState;
       const taken = this.#take({ head, objects }, { restoring: true });
-      if ('code' in taken) logger.warn('state_not_restored', { path, ...taken });
+      if ('code' in taken) logger.warn('state_not_restored', { path, ...taken, action: NOT_RESTORED });
     } catch (error) {
-      logger.warn('state_not_restored', { path, error });
+      logger.warn('state_not_restored', { path, error, action: NOT_RESTORED });
     }
   }
 
@@ -182,11 +183,27 @@ export class StateReceiver {
       while (this.#unwritten !== undefined) {
         const next = this.#unwritten;
         this.#unwritten = undefined;
-        await this.#keep(next).catch((error: unknown) => this.#deps.logger.error('state_not_kept', { error }));
+        await this.#keepOrWarn(next);
       }
       this.#writing = false;
     };
     void write();
+  }
+
+  /** Enforcement does not depend on it: what is in memory is in force, and each refresh tries again. */
+  async #keepOrWarn(head: string): Promise<void> {
+    const { logger, metrics } = this.#deps;
+    try {
+      await this.#keep(head);
+      metrics.stateKept.set(1);
+    } catch (error) {
+      metrics.stateKept.set(0);
+      logger.error('state_not_kept', {
+        error,
+        action:
+          'make room, or make state_dir writable: what is in force stays, but a restart could not refuse an older state',
+      });
+    }
   }
 
   #keep(head: string): Promise<void> {

@@ -52,6 +52,15 @@ export function inspectPeer(
   return { alpn: alpnProtocol, identity: chain.identity };
 }
 
+/**
+ * What is wrong with the dates of a certificate that TLS refused for them, with both times, which OpenSSL does not tell.
+ * For people only: the connection is refused either way.
+ */
+export function explainDates(der: Uint8Array, now: number): Rejection | undefined {
+  const named = checkPeerCertificate(der);
+  return named.ok ? checkDates(named.identity, now) : undefined;
+}
+
 /** Before the chain, which would refuse it, too, but as if somebody else had issued it. */
 function checkDates({ notBefore, notAfter }: PeerIdentity, now: number): Rejection | undefined {
   const [ours, start, end] = [now, notBefore, notAfter].map((at) => new Date(at).toISOString());
@@ -69,7 +78,7 @@ function checkDates({ notBefore, notAfter }: PeerIdentity, now: number): Rejecti
 }
 
 /** The type says otherwise, but without a certificate this is an empty object or null. */
-function derOf(socket: TLSSocket): Uint8Array | undefined {
+export function derOf(socket: TLSSocket): Uint8Array | undefined {
   return (socket.getPeerCertificate(false) as { readonly raw?: Uint8Array } | null)?.raw;
 }
 

@@ -3,7 +3,15 @@ import { connect as tcpConnect, type Socket } from 'node:net';
 import { clientTlsOptions, type TlsContext } from '../../crypto/tls-context.ts';
 import { isHostPort } from '../../domain/host-port.ts';
 import { rejection, type Rejection } from '../../domain/rejection.ts';
-import { inspectPeer, isInspected, type InspectedPeer, type MeshAlpn, type TrustedRoots } from './peer-inspection.ts';
+import {
+  derOf,
+  explainDates,
+  inspectPeer,
+  isInspected,
+  type InspectedPeer,
+  type MeshAlpn,
+  type TrustedRoots,
+} from './peer-inspection.ts';
 
 /** A TLS connection that we opened, with what it showed. */
 export interface SecuredConnection {
@@ -33,7 +41,12 @@ export interface SecureOutboundOptions {
   readonly serverName?: string | undefined;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
+  /** Gives the handshake up when it aborts. */
+  readonly signal?: AbortSignal;
 }
+
+/** OpenSSL's codes for a certificate that is out of its time. */
+const DATES: ReadonlySet<string> = new Set(['CERT_NOT_YET_VALID', 'CERT_HAS_EXPIRED']);
 
 /**
  * Puts TLS on an open TCP connection and inspects who answers. Node gives a client no handshake timeout, so this has
@@ -42,7 +55,7 @@ export interface SecureOutboundOptions {
  * @throws ConnectionRefused; the socket is then destroyed
  */
 export function secureOutbound(options: SecureOutboundOptions): Promise<SecuredConnection> {
-  const { raw, context, roots, alpn, timeoutMs, serverName, now } = options;
+  const { raw, context, roots, alpn, timeoutMs, serverName, now, signal } = options;
   return new Promise((resolve, reject) => {
     let shown: Uint8Array | undefined;
     const checkPeer = (der: Uint8Array): undefined => {
@@ -57,18 +70,29 @@ export function secureOutbound(options: SecureOutboundOptions): Promise<SecuredC
       () => fail(rejection('TLS_HANDSHAKE_TIMEOUT', `no TLS handshake within ${timeoutMs} ms`)),
       timeoutMs,
     );
+    const giveUp = () => fail(rejection('PEER_DRAINING', 'this sidecar is shutting down'));
+    signal?.addEventListener('abort', giveUp, { once: true });
     const fail = (cause: Rejection) => {
       clearTimeout(timer);
+      signal?.removeEventListener('abort', giveUp);
       socket.destroy();
       reject(new ConnectionRefused(cause));
     };
-    const onError = (error: Error) => fail(rejection('TLS_HANDSHAKE_FAILED', describe(error)));
+    const onError = (error: Error & { code?: string }) => {
+      const untimely = DATES.has(error.code ?? '') && shown !== undefined ? explainDates(shown, now()) : undefined;
+      fail(untimely ?? rejection('TLS_HANDSHAKE_FAILED', describe(error)));
+    };
+    // Before Node looks at the result of the verification and, where it is bad, forgets the certificate.
+    socket.prependOnceListener('secure', () => {
+      shown = derOf(socket);
+    });
     const onClose = () =>
       fail(rejection('TLS_HANDSHAKE_FAILED', 'the peer closed the connection during the handshake'));
     socket.once('error', onError);
     socket.once('close', onClose);
     socket.once('secureConnect', () => {
       clearTimeout(timer);
+      signal?.removeEventListener('abort', giveUp);
       socket.off('error', onError);
       socket.off('close', onClose);
       // From here on an error is followed by 'close', which is what users of the socket act on.

@@ -8,6 +8,7 @@ import { parseMeasurement } from '../../../../src/domain/measurement-json.ts';
 import { systemClock } from '../../../../src/platform/clock.ts';
 import { createRegistry } from '../../../../src/platform/metrics-registry.ts';
 import { systemRandom } from '../../../../src/platform/random.ts';
+import { enrollWithCredential } from '../../../../src/sidecar/authority-link/enrollment.ts';
 import { joinMesh } from '../../../../src/sidecar/authority-link/join.ts';
 import { InstanceIdentity } from '../../../../src/sidecar/identity/instance-identity.ts';
 import { TrustStore } from '../../../../src/sidecar/identity/trust-store.ts';
@@ -67,7 +68,7 @@ test('a renewal whose answer was lost is asked for again with the same key: the 
   let shiftMs = 0;
   const clock = { now: () => systemClock.now(), monotonic: () => systemClock.monotonic() + shiftMs };
   const membership = await joinMesh({
-    credential,
+    enrollment: enrollWithCredential(credential),
     address: path.address,
     clock,
     handshakeTimeoutMs: HANDSHAKE_TIMEOUT_MS,
