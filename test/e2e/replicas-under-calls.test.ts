@@ -30,7 +30,9 @@ test('three replicas behind a balancer, one drifts under steady calls: only its 
   for (const name of names) {
     // One after the other: round robin gives each a replica of its own.
     const calling = connectionPerCall(mesh.agent(name).socketTo('researcher'));
-    callers.push(await SteadyCalls.begin(name, calling, { everyMs: 20 }));
+    callers.push(
+      await SteadyCalls.begin({ from: name, to: 'researcher', kind: 'connection' }, calling, { everyMs: 20 }),
+    );
   }
   const succeeded = () => callers.map((caller) => caller.succeeded);
   const tenMoreEach = async () => {

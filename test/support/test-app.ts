@@ -11,22 +11,23 @@ export class TestApp {
   /** How many connections were ever opened to it. */
   connections = 0;
 
-  private constructor(echo: boolean) {
+  private constructor({ echo, remember }: { echo: boolean; remember: boolean }) {
     this.#server = createServer({ allowHalfOpen: true }, (socket) => {
       this.connections += 1;
       this.sockets.add(socket);
       socket.on('error', () => undefined);
       socket.once('close', () => this.sockets.delete(socket));
       socket.on('data', (chunk) => {
-        this.#chunks.push(chunk);
+        if (remember) this.#chunks.push(chunk);
         if (echo) socket.write(chunk);
       });
       socket.once('end', () => socket.end());
     });
   }
 
-  static async start({ echo = true } = {}): Promise<TestApp> {
-    const app = new TestApp(echo);
+  /** @param options `remember: false` for one that runs long. */
+  static async start({ echo = true, remember = true } = {}): Promise<TestApp> {
+    const app = new TestApp({ echo, remember });
     await new Promise<void>((resolve) => app.#server.listen(0, '127.0.0.1', resolve));
     return app;
   }
