@@ -33,7 +33,9 @@ await mesh.up();
 const fleet = new Fleet(mesh, options);
 const hubApp = join(mesh.folder, 'hub-app.sock');
 createServer((socket) => socket.on('error', () => undefined).pipe(socket)).listen(hubApp);
-const progress = (text: string) => void (options.json ? undefined : console.log(`… ${text}`));
+const progress = (text: string): void => {
+  if (!options.json) console.log(`… ${text}`);
+};
 
 const start = await startAll();
 progress(`started in ${Math.round(Math.max(...start.ready))} ms`);

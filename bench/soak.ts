@@ -40,7 +40,9 @@ const MAX_EXAMPLES = 20;
 const random = seeded(options.seed);
 const problems: string[] = [];
 const trend = new MemoryTrend();
-const progress = (text: string) => void (options.json ? undefined : console.log(text));
+const progress = (text: string): void => {
+  if (!options.json) console.log(text);
+};
 
 const soak = await SoakMesh.start();
 const sampling = setInterval(sample, SAMPLE_MS);
