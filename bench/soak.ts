@@ -32,6 +32,8 @@ const options = readOptions({
   },
 });
 const SAMPLE_MS = 5000;
+/** A peer that fell silent is given up after 15 s. */
+const SETTLE_MS = 30_000;
 /** From so many minutes on the slope of memory is judged: below, it is the saw-tooth of the garbage collector. */
 const JUDGED_FROM_MINUTES = 10;
 const SLOPE_MB_PER_MINUTE = 0.5;
@@ -149,24 +151,26 @@ function sample(): void {
   for (const { name, agent } of soak.pods) trend.sample(name, agent.sidecar.pid);
 }
 
-/** Every live session that one side has, the other has too. */
+/** Every live session that one side has, the other has too, as soon as those that just end have ended on both. */
 async function checkSessionsAgree(): Promise<void> {
-  const all = await Promise.all(
-    soak.pods.map(async ({ agent }) =>
-      (await agent.sessions()).filter(({ state }) => state === 'live').map(({ id, role }) => ({ id, role })),
-    ),
-  );
-  const count = (wanted: string) =>
-    new Set(
-      all
-        .flat()
-        .filter(({ role }) => role === wanted)
-        .map(({ id }) => id),
-    );
-  const [dialled, accepted] = [count('dialler'), count('acceptor')];
-  for (const id of dialled) if (!accepted.has(id)) problems.push(`session ${id} has a dialler and no acceptor`);
-  for (const id of accepted) if (!dialled.has(id)) problems.push(`session ${id} has an acceptor and no dialler`);
-  progress(`${dialled.size} sessions at the end`);
+  const until = Date.now() + SETTLE_MS;
+  let odd = await oneSidedSessions();
+  while (odd.length > 0 && Date.now() < until) {
+    await delay(1000);
+    odd = await oneSidedSessions();
+  }
+  problems.push(...odd);
+}
+
+async function oneSidedSessions(): Promise<string[]> {
+  const all = await Promise.all(soak.pods.map(({ agent }) => agent.sessions()));
+  const live = all.flat().filter(({ state }) => state === 'live');
+  const ids = (wanted: string) => new Set(live.filter(({ role }) => role === wanted).map(({ id }) => id));
+  const [dialled, accepted] = [ids('dialler'), ids('acceptor')];
+  return [
+    ...[...dialled].filter((id) => !accepted.has(id)).map((id) => `session ${id} has a dialler and no acceptor`),
+    ...[...accepted].filter((id) => !dialled.has(id)).map((id) => `session ${id} has an acceptor and no dialler`),
+  ];
 }
 
 function collectComplaints(): Complaint[] {

@@ -36,7 +36,8 @@ const EXPLAINS = {
   drift: ['SYSTEM_PROMPT_DRIFT', 'MEASUREMENT_UNREADABLE', 'MEASUREMENT_UNSTABLE', 'MEASUREMENT_INVALID', 'measurement_failed', ...PEER_WENT],
   'drain and restart': PEER_WENT,
   'kill -9 of a sidecar': PEER_WENT,
-  'grant withdrawn': ['GRANT_MISSING', 'PEER_ENDED', 'PEER_REFUSED'],
+  // Who shares no grant with an agent is not even told of it.
+  'grant withdrawn': ['GRANT_MISSING', 'AGENT_UNKNOWN', 'PEER_ADDRESS_UNKNOWN', 'PEER_ENDED', 'PEER_REFUSED'],
   'instance revoked': [
     'REVOKED', 'watch_ended', 'ait_refused', 'renewal_refused', 'svid_renewal_refused', ...AUTHORITY_WENT, ...PEER_WENT,
   ],
