@@ -1,6 +1,6 @@
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { pause } from './support/children.ts';
+import { cpuMs, pause } from './support/children.ts';
 import { nowMs } from './support/fleet-protocol.ts';
 import { Fleet } from './support/fleet.ts';
 import { FleetMesh, HUB } from './support/fleet-mesh.ts';
@@ -33,7 +33,9 @@ await mesh.up();
 const fleet = new Fleet(mesh, options);
 const hubApp = join(mesh.folder, 'hub-app.sock');
 createServer((socket) => socket.on('error', () => undefined).pipe(socket)).listen(hubApp);
-const progress = (text: string) => void (options.json ? undefined : console.log(`… ${text}`));
+const progress = (text: string): void => {
+  if (!options.json) console.log(`… ${text}`);
+};
 
 const start = await startAll();
 progress(`started in ${Math.round(Math.max(...start.ready))} ms`);
@@ -67,6 +69,7 @@ report(
       row('revocation: ms until it is in force at the authority', reach.inForce),
       row('revocation: ms to the new state', reach.applied),
       row('revocation: ms to the last new state of a round', reach.lastApplied),
+      row('revocation: CPU ms of all together until the last new state', reach.cpu),
       row('revocation: ms to the end of the session', reach.ended),
       row('revocation: ms to the last end of a round', reach.lastEnded),
       row(
@@ -148,12 +151,14 @@ async function revocations() {
     applied: [] as number[],
     lastApplied: [] as number[],
     inForce: [] as number[],
+    cpu: [] as number[],
     ended: [] as number[],
     lastEnded: [] as number[],
   };
   for (let round = 0; round < options.rounds; round += 1) {
     await fleet.reset();
     const inForce = mesh.authority.event('policy_applied');
+    const cpuBefore = cpuMs(mesh.authority.pid) + fleet.cpuMs();
     const stateAt = nowMs();
     mesh.revoke();
     await inForce;
@@ -161,6 +166,7 @@ async function revocations() {
     const applied = (await fleet.all('applied')).map((at) => at - stateAt);
     reach.applied.push(...applied);
     reach.lastApplied.push(Math.max(...applied));
+    reach.cpu.push(cpuMs(mesh.authority.pid) + fleet.cpuMs() - cpuBefore);
 
     const { hub, instance } = await mesh.startHub(hubApp);
     await fleet.connect(HUB);

@@ -8,6 +8,7 @@ export class FleetRecorder {
   readonly #watching = new Set<() => void>();
   liveSessions = 0;
   ended: Record<string, number> = {};
+  refused: Record<string, number> = {};
   watchesBroken: number[] = [];
   joins = 0;
   errors: string[] = [];
@@ -22,6 +23,7 @@ export class FleetRecorder {
   reset(): void {
     for (const seen of Object.values(this.#seen)) seen.clear();
     this.ended = {};
+    this.refused = {};
     this.watchesBroken = [];
     this.joins = 0;
     this.errors = [];
@@ -60,6 +62,12 @@ export class FleetRecorder {
         this.liveSessions -= 1;
         this.ended[code] = (this.ended[code] ?? 0) + 1;
         if (code === 'REVOKED') this.#see('revoked', name);
+        break;
+      }
+      case 'peer_refused':
+      case 'peer_denied': {
+        const code = String(line['code']);
+        this.refused[code] = (this.refused[code] ?? 0) + 1;
         break;
       }
       case 'state_watch_broken':

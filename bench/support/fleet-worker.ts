@@ -14,6 +14,7 @@ import { nowMs, type FleetCounts, type FleetMember, type FleetQuestion, type Fle
 import { FleetRecorder } from './fleet-recorder.ts';
 
 const CONNECT_WITHIN_MS = 60_000;
+const LANES = 8;
 const recorder = new FleetRecorder();
 const sidecars: Sidecar[] = [];
 const connections = new Set<Socket>();
@@ -30,7 +31,7 @@ async function answer(question: FleetQuestion): Promise<FleetTimes | FleetCounts
     case 'start':
       return { at: await startAll(question.members, question.app) };
     case 'connect':
-      await Promise.all(sidecars.flatMap((sidecar) => question.peers.map((peer) => keepConnection(sidecar, peer))));
+      await connectAll(question.peers);
       return {};
     case 'reset':
       recorder.reset();
@@ -61,6 +62,16 @@ async function startAll(members: readonly FleetMember[], app: string): Promise<n
   );
 }
 
+/** A few at a time: dialled all at once on few cores, exchanges would time out one another. */
+async function connectAll(peers: readonly number[]): Promise<void> {
+  const left = sidecars.flatMap((sidecar) => peers.map((peer) => ({ sidecar, peer })));
+  const lane = async () => {
+    for (let next = left.shift(); next !== undefined; next = left.shift())
+      await keepConnection(next.sidecar, next.peer);
+  };
+  await Promise.all(Array.from({ length: LANES }, lane));
+}
+
 /** A connection that has carried a byte there and back. The callee may not be known yet: then it is tried again. */
 async function keepConnection(sidecar: Sidecar, peer: number): Promise<void> {
   const path = sidecar.addresses().peers[peer]?.listen.replace(/^unix:/, '') ?? '';
@@ -80,7 +91,8 @@ async function keepConnection(sidecar: Sidecar, peer: number): Promise<void> {
       socket.once('close', () => connections.delete(socket));
       return;
     }
-    if (nowMs() > until) throw new Error(`no connection through ${path} within ${CONNECT_WITHIN_MS} ms`);
+    if (nowMs() > until)
+      throw new Error(`no connection through ${path} in ${CONNECT_WITHIN_MS} ms: ${JSON.stringify(recorder.refused)}`);
     await pause(100);
   }
 }

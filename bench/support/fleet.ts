@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Child } from './children.ts';
+import { Child, cpuMs } from './children.ts';
 import type { FleetCounts, FleetMember, FleetQuestion, FleetTimes, Sight } from './fleet-protocol.ts';
 import { HUB, type FleetMesh } from './fleet-mesh.ts';
 
@@ -69,6 +69,11 @@ export class Fleet {
       errors: all.flatMap(({ errors }) => errors),
       rssMb: sum(({ rssMb }) => rssMb),
     };
+  }
+
+  /** CPU of all its processes so far, ms. */
+  cpuMs(): number {
+    return this.#workers.reduce((sum, { child }) => sum + cpuMs(child.pid), 0);
   }
 
   async stop(): Promise<void> {

@@ -85,7 +85,8 @@ export class BenchMesh {
 
   /** Starts the authority, for the first time or once more: on the same port and with the same state. */
   async startAuthority(): Promise<void> {
-    const listen = String(this.#ready['listen'] ?? '127.0.0.1:0');
+    const listen = (this.#ready['listen'] as string | undefined) ?? '127.0.0.1:0';
+    // To profile it: `--cpu-prof --cpu-prof-dir=…`.
     const flags = process.env['BENCH_AUTHORITY_NODE_FLAGS']?.split(' ') ?? [];
     this.#authority = new Child(
       [process.execPath, ...flags, AIT, 'authority', '--trust-domain', TRUST_DOMAIN, '--listen', listen,

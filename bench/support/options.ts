@@ -9,6 +9,8 @@ export interface NumberOption {
 export interface Benchmark<Names extends string> {
   /** As in `npm run bench:<name>`. */
   readonly name: string;
+  /** The script of package.json. Default: `bench:<name>`. */
+  readonly command?: string;
   /** What is compared with what, and how; printed first. */
   readonly what: string;
   readonly numbers: Readonly<Record<Names, NumberOption>>;
@@ -17,7 +19,12 @@ export interface Benchmark<Names extends string> {
 export type Options<Names extends string> = Readonly<Record<Names, number>> & { readonly json: boolean };
 
 /** Reads the command line; `--help` prints it and ends the process. */
-export function readOptions<Names extends string>({ name, what, numbers }: Benchmark<Names>): Options<Names> {
+export function readOptions<Names extends string>({
+  name,
+  command = `bench:${name}`,
+  what,
+  numbers,
+}: Benchmark<Names>): Options<Names> {
   const known = Object.entries<NumberOption>(numbers);
   const { values } = parseArgs({
     options: {
@@ -30,7 +37,7 @@ export function readOptions<Names extends string>({ name, what, numbers }: Bench
     const lines = known.map(
       ([option, { byDefault, text }]) => `  --${`${option} <n>`.padEnd(16)} ${text} (default ${byDefault})`,
     );
-    console.log(`Usage: npm run bench:${name} -- [options]\n\n${what}\n`);
+    console.log(`Usage: npm run ${command} -- [options]\n\n${what}\n`);
     console.log([...lines, `  --${'json'.padEnd(16)} one JSON document on standard output`].join('\n'));
     process.exit(0);
   }

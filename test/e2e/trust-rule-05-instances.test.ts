@@ -1,36 +1,9 @@
 import assert from 'node:assert/strict';
-import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
-import { test, type TestContext } from 'node:test';
-import { hostOf, portOf } from '../support/admin-request.ts';
+import { test } from 'node:test';
 import { AgentFiles } from '../support/agent-files.ts';
+import { startBalancer } from '../support/balancer.ts';
 import type { AgentConnection } from '../support/test-agent.ts';
 import { startMesh } from '../support/mesh.ts';
-
-/** A TCP balancer that knows nothing of the mesh, and takes the next backend for each connection. */
-async function startBalancer(t: TestContext, backends: () => readonly string[]): Promise<string> {
-  const sockets = new Set<Socket>();
-  let turn = 0;
-  const server = createServer((client) => {
-    const all = backends();
-    const backend = all[turn++ % all.length] ?? '';
-    const upstream = connect({ host: hostOf(backend), port: portOf(backend) });
-    for (const [socket, other] of [
-      [client, upstream],
-      [upstream, client],
-    ] as const) {
-      sockets.add(socket);
-      socket.on('error', () => undefined);
-      socket.once('close', () => other.destroy());
-      socket.pipe(other);
-    }
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  t.after(() => {
-    for (const socket of sockets) socket.destroy();
-    server.close();
-  });
-  return `127.0.0.1:${(server.address() as AddressInfo).port}`;
-}
 
 test('trust rule 5: three replicas behind a round-robin balancer, one drifts: only its calls fail, and callers move on', async (t) => {
   const replicas: string[] = [];

@@ -13,7 +13,7 @@ export class TestApp {
   /** Opened and closed without a byte: its sidecar looks in that way whether anybody listens. */
   #lookedIn = 0;
 
-  private constructor(echo: boolean) {
+  private constructor({ echo, remember }: { echo: boolean; remember: boolean }) {
     this.#server = createServer({ allowHalfOpen: true }, (socket) => {
       this.opened += 1;
       this.sockets.add(socket);
@@ -23,15 +23,16 @@ export class TestApp {
         if (socket.bytesRead === 0 && socket.bytesWritten === 0) this.#lookedIn += 1;
       });
       socket.on('data', (chunk) => {
-        this.#chunks.push(chunk);
+        if (remember) this.#chunks.push(chunk);
         if (echo) socket.write(chunk);
       });
       socket.once('end', () => socket.end());
     });
   }
 
-  static async start({ echo = true } = {}): Promise<TestApp> {
-    const app = new TestApp(echo);
+  /** @param options `remember: false` for one that runs long. */
+  static async start({ echo = true, remember = true } = {}): Promise<TestApp> {
+    const app = new TestApp({ echo, remember });
     await new Promise<void>((resolve) => app.#server.listen(0, '127.0.0.1', resolve));
     return app;
   }

@@ -44,6 +44,8 @@ export class InstanceIdentity implements IdentitySource {
   #measurement: Measurement | undefined;
   readonly #waiting = new Set<() => void>();
   #due: Due;
+  /** How long the certificate in use had to live when it came, ms; by a clock past its end, its whole dated life. */
+  #lifeMs = 0;
   #renewing = false;
   /** Kept until its renewal succeeded: asking again with the same key repeats an answer that was lost. */
   #nextKey: KeyPair | undefined;
@@ -147,14 +149,16 @@ export class InstanceIdentity implements IdentitySource {
   #nextRenewal(): Due {
     const { clock, random } = this.#deps;
     if (!this.#isVouchedFor(this.#current)) return new Due(clock, this.#retryMs());
+    const { notBefore, notAfter } = this.#current;
     const share = RENEW_AT + RENEW_SPREAD * (2 * random.uniform() - 1);
-    return new Due(clock, Math.max((this.#current.notAfter - clock.now()) * share, this.#retryMs()));
+    const leftMs = notAfter - clock.now();
+    this.#lifeMs = leftMs > 0 ? leftMs : notAfter - notBefore;
+    return new Due(clock, Math.max(leftMs * share, this.#retryMs()));
   }
 
   /** Also the least time between two renewals: by a clock that is far ahead everything is always due. */
   #retryMs(): number {
-    const { notBefore, notAfter } = this.#current;
-    return Math.min(MAX_RETRY_MS, Math.max(MIN_RETRY_MS, (notAfter - notBefore) * RETRY_SHARE));
+    return Math.min(MAX_RETRY_MS, Math.max(MIN_RETRY_MS, this.#lifeMs * RETRY_SHARE));
   }
 
   async #renew(): Promise<void> {
@@ -199,7 +203,11 @@ export class InstanceIdentity implements IdentitySource {
       this.#nextKey = undefined;
       return { ...membership, keyPair, certificateDer };
     } catch (error) {
-      if (!(error instanceof AuthorityError) || error.transient) throw error;
+      if (!(error instanceof AuthorityError) || error.transient) {
+        // A connection that failed is not asked twice, nor by the Watch: it never connects again.
+        if (error instanceof AuthorityError) channel.close();
+        throw error;
+      }
       this.#nextKey = undefined;
       this.#deps.logger.warn('svid_renewal_refused', { reason: error.reason, next: 'joining again' });
       return this.#deps.rejoin();

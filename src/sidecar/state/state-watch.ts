@@ -24,6 +24,8 @@ export class StateWatch {
   readonly #deps: StateWatchDeps;
   readonly #backoff: Backoff;
   #call: ClientReadableStream<WatchResponse__Output> | undefined;
+  /** Ends the stream that is open, with its connection. */
+  #release: (() => void) | undefined;
   #cancelRetry: (() => void) | undefined;
   #stopped = false;
 
@@ -36,9 +38,13 @@ export class StateWatch {
     this.#open();
   }
 
-  /** A new certificate is in use: the stream moves to the connection that shows it. */
+  /** A new certificate is in use: the stream moves to the connection that shows it, at once. */
   reopen(): void {
-    this.#call?.cancel();
+    if (this.#stopped) return;
+    this.#cancelRetry?.();
+    const release = this.#release;
+    this.#open();
+    release?.();
   }
 
   stop(): void {
@@ -57,14 +63,22 @@ export class StateWatch {
       wantedPeers: [...this.#deps.wantedPeers()],
     });
     this.#call = call;
+    this.#release = () => {
+      call.cancel();
+      if (channel() !== opened) opened.close();
+    };
     call.on('data', ({ head: jws, objects, trustBundle }: WatchResponse__Output) => {
+      if (this.#call !== call) return;
       if (receiver.receive({ head: jws, objects, trustBundle })) this.#backoff.reset();
     });
     let over = false;
     const retry = (error?: unknown) => {
       if (over) return;
       over = true;
+      // Another has taken its place: that this one ended is no news.
+      if (this.#call !== call) return;
       this.#call = undefined;
+      this.#release = undefined;
       if (this.#stopped) return;
       const delayMs = this.#backoff.next();
       if (error !== undefined) {
