@@ -48,7 +48,7 @@ function movedOn({ code, peerSaid }: Rejection): boolean {
   return MOVED_ON.has(code) || peerSaid?.reason === 'DRAINING';
 }
 
-/** Attempts to place one connection of the agent, of which nothing has been read yet. */
+/** Attempts to place one connection of the agent, of which nothing has been read yet, where nobody is to blame. */
 const ATTEMPTS = 3;
 
 /** Where the agent calls one peer: a plaintext socket beside it, whose connections travel through the mesh. */
@@ -120,10 +120,11 @@ export class Outbound implements Component {
         return;
       }
       // Not a byte has passed. The instance has another certificate now, or is gone: a new exchange will tell.
-      const elsewhere = movedOn(dialled.cause);
-      const isContinued = dialled.cause.code === 'UNEXPECTED_PEER' && (await continuity.now(session));
-      if (elsewhere && !isContinued) pool.retire(session);
-      if (attempt === ATTEMPTS || agent.destroyed || !(pool.gaveUpLeaving(session) || elsewhere)) {
+      const isContinued = dialled.hasRotated === true && (await continuity.now(session));
+      const isElsewhere = !isContinued && movedOn(dialled.cause);
+      if (isElsewhere) pool.retire(session);
+      const attempts = pool.gaveUpLeaving(session) || isContinued ? ATTEMPTS : isElsewhere ? 2 : 1;
+      if (attempt >= attempts || agent.destroyed) {
         this.#refuse(agent, session.correlationId, dialled.cause);
         return;
       }

@@ -385,11 +385,11 @@ export function createSidecar(options: SidecarOptions): Sidecar {
         tellPeers: () => keepAlive.drain(),
         tellAuthority: () => membership.leave(),
         refusePeers: () => acceptor.refuseNew(),
-        listeners: [inbound, outbound],
+        // A dial that began after the sessions were ended would be nobody's.
+        listeners: [inbound, outbound, { refuseNew: () => stopping.abort() }],
         withinMs: live.config.timing.drain,
         cut,
       });
-      stopping.abort();
       await stack.stop({ deadlineMs: STOP_DEADLINE_MS });
       logger.info('sidecar_stopped');
     },

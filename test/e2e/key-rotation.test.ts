@@ -93,7 +93,7 @@ describe('keys are replaced under traffic', { concurrency: true }, () => {
     await rm(join(planner.folder, 'state'), { recursive: true });
     await planner.start({ awaitReady: false });
     assert.notEqual(await planner.sidecar.exited, 0);
-    assert.match(planner.sidecar.tail(), /JOIN_REFUSED.*was replaced since/);
+    assert.match(planner.sidecar.tail(), /AUTHORITY_ROOT_MISMATCH.*was replaced since/);
     assert.match(planner.sidecar.tail(), /ait agent credential/);
   });
 });

@@ -252,7 +252,7 @@ test('operators: who is let in over the network, and to what', async (t) => {
   await t.test('GET changes nothing, bodies are bounded and strict', async () => {
     const ask = (question: object) =>
       askOperators(address, shownBy(admin), { path: '/operators', method: 'POST', ...question });
-    for (const path of ['/join-credentials', '/operators/revoke?name=ada', '/drift/show?agent=planner']) {
+    for (const path of ['/policy/undo', '/operators/revoke?name=ada', '/drift/show?agent=planner']) {
       assert.equal((await ask({ method: 'GET', path })).status, 405, path);
     }
     assert.equal((await ask({ method: 'DELETE' })).status, 405);

@@ -68,7 +68,8 @@ export class Presence {
 
   #tellLater(): void {
     const cancel = after({
-      delayMs: this.#graceMs,
+      // Node's timers may fire a fraction of a millisecond early, when the grace is not over yet.
+      delayMs: this.#graceMs + 1,
       clock: this.#clock,
       keepAlive: false,
       run: () => {

@@ -207,7 +207,7 @@ class Judge {
     if (inactive !== undefined) return inactive.code;
     const instance = this.#instances.get(id);
     if (instance === undefined || instance.agent !== agent || instance.measurement === undefined) {
-      return this.#unmeasured(agent, which, live);
+      return this.#unmeasured({ id, agent }, which, live);
     }
     const heldUnder = live ? instance.baseline : undefined;
     const found = checkBaseline(instance.measurement, view, { spiffeId: agent, now: this.at, heldUnder });
@@ -216,13 +216,12 @@ class Judge {
   }
 
   /** Taken to be in order before; afterwards only if all that was approved still is, or more. */
-  #unmeasured(agent: SpiffeId, which: keyof Views, live: boolean): RejectionCode | undefined {
+  #unmeasured({ id, agent }: Side, which: keyof Views, live: boolean): RejectionCode | undefined {
     if (which === 'before') return undefined;
     const { before, [which]: after } = this.#views;
+    const heldUnder = live ? this.#instances.get(id)?.baseline : undefined;
     const inForce = (view: PolicyView) =>
-      (view.baselines.get(agent) ?? []).filter((baseline) =>
-        isInForce(baseline, this.at, live ? baseline.id : undefined),
-      );
+      (view.baselines.get(agent) ?? []).filter((baseline) => isInForce(baseline, this.at, heldUnder));
     const left = inForce(after);
     const lost = inForce(before).some((old) => !left.some((each) => admitsAllOf(each, old)));
     const watchedNoMore = before.observes(agent, this.at) && !after.observes(agent, this.at);

@@ -19,7 +19,13 @@ export interface DataDiallerDeps {
 }
 
 export type DataDialResult =
-  { readonly ok: true; readonly connection: DataConnection } | { readonly ok: false; readonly cause: Rejection };
+  | { readonly ok: true; readonly connection: DataConnection }
+  | {
+      readonly ok: false;
+      readonly cause: Rejection;
+      /** The right agent answered, with a certificate that the session does not know (yet). */
+      readonly hasRotated?: boolean;
+    };
 
 /** Opens a data connection of a live session for one socket of the agent. Never rejects. */
 export async function dialData(session: Session, agent: Socket, deps: DataDiallerDeps): Promise<DataDialResult> {
@@ -32,16 +38,16 @@ export async function dialData(session: Session, agent: Socket, deps: DataDialle
   }
   const { socket, raw, peer } = secured;
   const connection = new DataConnection({ raw, socket, agent });
-  const refuse = (cause: Rejection): DataDialResult => {
+  const refuse = (cause: Rejection) => {
     deps.registry.release(session, connection);
     raw.resetAndDestroy();
-    return { ok: false, cause: session.cause ?? cause };
+    return { ok: false, cause: session.cause ?? cause } as const;
   };
   // The very instance of the session, with the very certificate that was admitted.
   if (peer.identity.thumbprint !== session.certificate.thumbprint) {
-    return refuse(
-      rejection('UNEXPECTED_PEER', `${peer.identity.spiffeId} answered with another certificate than the session's`),
-    );
+    const { spiffeId } = peer.identity;
+    const cause = rejection('UNEXPECTED_PEER', `${spiffeId} answered with another certificate than the session's`);
+    return { ...refuse(cause), hasRotated: spiffeId === session.peer };
   }
   if (!deps.registry.own(session, connection))
     return refuse(rejection('DATA_SESSION_UNKNOWN', 'the session has just ended'));
