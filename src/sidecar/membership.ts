@@ -181,7 +181,7 @@ function joinRefused(error: AuthorityError): MeshError {
   if (code === 'AUTHORITY_ROOT_MISMATCH') {
     return new MeshError('AUTHORITY_ROOT_MISMATCH', error.message, {
       cause: error,
-      hint: 'correct authority.address; where the authority was set up anew, a new join credential (or root) comes from it',
+      hint: 'correct authority.address; where the authority was set up anew or its root was replaced, make a new credential with `ait agent credential` (or give it the new root)',
     });
   }
   return new MeshError(
