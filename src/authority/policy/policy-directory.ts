@@ -8,7 +8,7 @@ import { watchPaths } from '../../platform/file-watch.ts';
 import type { Logger } from '../../platform/logger.ts';
 import type { AuthorityMetrics } from '../authority-metrics.ts';
 import type { FileReading } from './file-changes.ts';
-import { listPolicyFiles, sameListing, type PolicyListing } from './policy-files.ts';
+import { listPolicyFiles, sameListing, type KnownTexts, type PolicyListing } from './policy-files.ts';
 import type { PolicyLedger } from './policy-ledger.ts';
 import { PolicyReader } from './policy-reader.ts';
 import { PROBLEM_SEVERITIES, type PolicyProblem } from './policy-yaml.ts';
@@ -37,6 +37,7 @@ export class PolicyDirectory implements Component {
   readonly name = 'policy directory';
   readonly #options: PolicyDirectoryOptions;
   readonly #reader: PolicyReader;
+  readonly #known: KnownTexts = new Map();
   #problems: readonly PolicyProblem[] = [];
   #reported = new Set<string>();
   #directories: readonly string[] = [];
@@ -122,10 +123,10 @@ export class PolicyDirectory implements Component {
   }
 
   async #settled(): Promise<PolicyListing> {
-    let listing = await listPolicyFiles(this.#options.directory);
+    let listing = await listPolicyFiles(this.#options.directory, this.#known);
     for (let attempt = 0; attempt < MAX_UNSETTLED; attempt += 1) {
       await sleep(SETTLE_MS);
-      const next = await listPolicyFiles(this.#options.directory);
+      const next = await listPolicyFiles(this.#options.directory, this.#known);
       if (sameListing(listing, next)) return next;
       listing = next;
     }
@@ -148,7 +149,11 @@ export class PolicyDirectory implements Component {
     this.#cancelTimer = after({
       delayMs: this.#options.intervalMs ?? 30_000,
       keepAlive: false,
-      run: () => void this.reload().then(() => this.#armTimer()),
+      run: () => {
+        // By the timer everything is read anew: not every file system keeps its times as it should.
+        this.#known.clear();
+        void this.reload().then(() => this.#armTimer());
+      },
     });
   }
 

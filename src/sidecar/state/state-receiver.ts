@@ -12,7 +12,7 @@ import { acceptHead, objectDigest } from '../../domain/state-head.ts';
 import { parseStateHead, parseStateObject } from '../../domain/state-objects.ts';
 import { isMeshError } from '../../domain/mesh-error.ts';
 import { writeFileAtomic } from '../../platform/atomic-file.ts';
-import type { Clock } from '../../platform/clock.ts';
+import { after, type Clock } from '../../platform/clock.ts';
 import type { Logger } from '../../platform/logger.ts';
 import type { TrustStore } from '../identity/trust-store.ts';
 import type { STATE_REFUSALS, SidecarMetrics } from '../sidecar-metrics.ts';
@@ -48,6 +48,9 @@ type Refusal = { readonly code: (typeof STATE_REFUSALS)[number]; readonly detail
 /** Where the last good state is kept, in the state directory. */
 export const STATE_FILE = 'mesh-state.json';
 const NOT_RESTORED = 'the authority is asked for everything; where nobody touched the file, look at the disk it is on';
+
+/** What came into force is on disk so much later, in ms, and the time that writing takes. */
+const KEEP_AFTER_MS = 200;
 
 /**
  * Takes the authority's signed state, whole or not at all: every signature, the recipient, the order of revisions, and
@@ -175,11 +178,9 @@ export class StateReceiver {
 
   /** Writes the newest, one at a time: a slow disk must not hold up the next revocation. */
   #keepSoon(head: string): void {
-    const isWriting = this.#unwritten !== undefined || this.#writing;
     this.#unwritten = head;
-    if (isWriting) return;
+    if (this.#writing) return;
     const write = async (): Promise<void> => {
-      this.#writing = true;
       while (this.#unwritten !== undefined) {
         const next = this.#unwritten;
         this.#unwritten = undefined;
@@ -187,7 +188,9 @@ export class StateReceiver {
       }
       this.#writing = false;
     };
-    void write();
+    // Two hundred sidecars of one machine that hear of a revocation have better things to do in that moment than to write.
+    this.#writing = true;
+    after({ delayMs: KEEP_AFTER_MS, run: () => void write(), keepAlive: false });
   }
 
   /** Enforcement does not depend on it: what is in memory is in force, and each refresh tries again. */
