@@ -144,6 +144,7 @@ export class MeshMembership implements Component {
     this.#watch?.stop();
     this.#reporter?.stop();
     this.#identity?.stop();
+    await this.#receiver.flush();
   }
 
   /** Roots that may have come since the credential was made: as we know them now, or as we knew them before a restart. */

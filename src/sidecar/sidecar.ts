@@ -235,7 +235,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
     appConnectTimeoutMs: APP_CONNECT_TIMEOUT_MS,
     parkMs: PARK_MS,
     maxParked: MAX_PARKED,
-    maxPerSession: config.limits.connections_per_session,
+    maxPerSession: () => live.config.limits.connections_per_session,
   });
   const inbound: InboundListener = new InboundListener({
     ...core,

@@ -26,7 +26,7 @@ export interface DataAcceptorDeps {
   /** How long a connection may wait, unread, for a session that is still proving itself. */
   readonly parkMs: number;
   /** Data connections that one session may have. */
-  readonly maxPerSession: number;
+  readonly maxPerSession: () => number;
   /** How many may wait so. */
   readonly maxParked: number;
 }
@@ -91,7 +91,7 @@ export class DataAcceptor {
       return rejection('DATA_SESSION_UNKNOWN', `session ${open.sessionId} was not accepted in time`);
     }
     if (session.state !== 'live') return rejection('DATA_SESSION_UNKNOWN', `session ${open.sessionId} has ended`);
-    const { maxPerSession } = this.#deps;
+    const maxPerSession = this.#deps.maxPerSession();
     if (session.connections.size < maxPerSession) return session;
     return rejection('TOO_MANY_CONNECTIONS', `session ${open.sessionId} has ${maxPerSession} connections already`);
   }

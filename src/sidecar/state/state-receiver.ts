@@ -63,7 +63,8 @@ export class StateReceiver {
   #state: MeshState | undefined;
   #bundles: ReadBundles | undefined;
   #unwritten: string | undefined;
-  #writing = false;
+  #cancelWrite: (() => void) | undefined;
+  #writing: Promise<void> = Promise.resolve();
 
   constructor(deps: StateReceiverDeps) {
     this.#deps = deps;
@@ -176,21 +177,36 @@ export class StateReceiver {
     };
   }
 
-  /** Writes the newest, one at a time: a slow disk must not hold up the next revocation. */
+  /** Writes what is not on disk yet. To be called when nothing is received any more. */
+  async flush(): Promise<void> {
+    this.#cancelWrite?.();
+    await this.#writeAll();
+  }
+
+  /**
+   * Writes the newest, one at a time: a slow disk must not hold up the next revocation; nor must the writing itself, where
+   * two hundred sidecars of one machine hear of one in the same moment.
+   */
   #keepSoon(head: string): void {
     this.#unwritten = head;
-    if (this.#writing) return;
-    const write = async (): Promise<void> => {
+    if (this.#cancelWrite !== undefined) return;
+    const run = () => {
+      void this.#writeAll().finally(() => {
+        this.#cancelWrite = undefined;
+      });
+    };
+    this.#cancelWrite = after({ delayMs: KEEP_AFTER_MS, run, keepAlive: false });
+  }
+
+  #writeAll(): Promise<void> {
+    this.#writing = this.#writing.then(async () => {
       while (this.#unwritten !== undefined) {
         const next = this.#unwritten;
         this.#unwritten = undefined;
         await this.#keepOrWarn(next);
       }
-      this.#writing = false;
-    };
-    // Two hundred sidecars of one machine that hear of a revocation have better things to do in that moment than to write.
-    this.#writing = true;
-    after({ delayMs: KEEP_AFTER_MS, run: () => void write(), keepAlive: false });
+    });
+    return this.#writing;
   }
 
   /** Enforcement does not depend on it: what is in memory is in force, and each refresh tries again. */
