@@ -1,11 +1,7 @@
 import { join } from 'node:path';
 import type { Server as GrpcServer } from '@grpc/grpc-js';
-import type { SpiffeId } from '../domain/agent-id.ts';
-import { isMeshError, MeshError } from '../domain/mesh-error.ts';
-import type { Endpoint, Revocation } from '../domain/mesh-state.ts';
-import { after, systemClock, type Clock } from '../platform/clock.ts';
-import { ComponentStack, type Component } from '../platform/component.ts';
-import { FileStore } from '../platform/file-store.ts';
+import { systemClock, type Clock } from '../platform/clock.ts';
+import { ComponentStack } from '../platform/component.ts';
 import type { Logger } from '../platform/logger.ts';
 import { createRegistry } from '../platform/metrics-registry.ts';
 import { systemRandom, type RandomSource } from '../platform/random.ts';
@@ -24,11 +20,14 @@ import { createAuthorityMetrics } from './authority-metrics.ts';
 import { Callers } from './membership/callers.ts';
 import { CertificateAuthority } from './keys/certificate-authority.ts';
 import { KeyRotation } from './keys/key-rotation.ts';
-import { lifetimesOf, svidsEndFirst, type Lifetimes } from './keys/lifetimes.ts';
+import { lifetimesOf, warnOfShortSvids } from './keys/lifetimes.ts';
 import type { AuthorityConfig } from './config.ts';
 import { GrpcListener } from './grpc-listener.ts';
 import { createIdentityService } from './membership/identity-service.ts';
+import { endpointsOf, ownerOf } from './membership/endpoints.ts';
+import { instancePruner } from './membership/instance-pruner.ts';
 import { Instances } from './membership/instances.ts';
+import { openStore, storeComponent } from './state-directory.ts';
 import { JoinCredentials } from './membership/join-credentials.ts';
 import { createJoinService } from './membership/join-service.ts';
 import { PodLineages } from './kubernetes/pod-lineages.ts';
@@ -75,9 +74,6 @@ export interface Authority {
   stop(options: { readonly deadlineMs: number }): Promise<void>;
 }
 
-/** How often instances whose certificates have ended are forgotten, in ms. */
-const PRUNE_INTERVAL_MS = 10_000;
-
 /**
  * Puts an authority together and starts it; everything is bound before anything is served.
  *
@@ -91,22 +87,6 @@ export async function startAuthority(options: AuthorityOptions): Promise<Authori
   } catch (error) {
     await store.close();
     throw error;
-  }
-}
-
-async function openStore(directory: string): Promise<StateStore> {
-  try {
-    return await FileStore.open(directory);
-  } catch (cause) {
-    if (isMeshError(cause)) throw cause;
-    throw new MeshError(
-      'FILE_UNREADABLE',
-      `the state directory ${directory} cannot be used: ${(cause as Error).message}`,
-      {
-        cause,
-        hint: "make it a directory of the authority's user on a disk with space, or name another one (state_dir)",
-      },
-    );
   }
 }
 
@@ -313,7 +293,7 @@ async function assemble(options: AuthorityOptions, store: StateStore): Promise<A
       publisher,
       notices,
       decisions,
-      pruner(instances, logger),
+      instancePruner(instances, logger),
       { name: 'presence', start: () => Promise.resolve(), stop: () => Promise.resolve(presence.stop()) },
       probes,
       admin,
@@ -353,63 +333,3 @@ async function assemble(options: AuthorityOptions, store: StateStore): Promise<A
 }
 
 /** Allowed, because some want certificates to be short whatever it costs; but nobody should find out in an outage. */
-function warnOfShortSvids(lifetimes: Lifetimes, logger: Logger): void {
-  if (!svidsEndFirst(lifetimes)) return;
-  const { svidMs, outageToleranceMs } = lifetimes;
-  logger.warn('svids_end_before_tolerance', {
-    svid_lifetime: `${svidMs / 1000}s`,
-    outage_tolerance: `${outageToleranceMs / 1000}s`,
-    action:
-      'without the authority, sessions may end with their certificates before the tolerance is over: make svid_lifetime at least 2.5 times outage_tolerance, or leave it out',
-  });
-}
-
-function storeComponent(store: StateStore): Component {
-  return { name: 'state store', start: () => Promise.resolve(), stop: () => store.close() };
-}
-
-function pruner(instances: Instances, logger: Logger): Component {
-  let cancel: (() => void) | undefined;
-  const arm = (): void => {
-    const run = (): void => {
-      instances
-        .prune()
-        .catch((error: unknown) => logger.error('instances_not_pruned', { error }))
-        .finally(arm)
-        .catch(() => undefined);
-    };
-    if (!stopped) cancel = after({ delayMs: PRUNE_INTERVAL_MS, keepAlive: false, run });
-  };
-  let stopped = false;
-  return {
-    name: 'instance pruner',
-    start: () => Promise.resolve(arm()),
-    stop: () => {
-      stopped = true;
-      cancel?.();
-      return Promise.resolve();
-    },
-  };
-}
-
-function endpointsOf(instances: Instances, presence: Presence): ReadonlyMap<SpiffeId, readonly Endpoint[]> {
-  const endpoints = new Map<SpiffeId, Endpoint[]>();
-  for (const { id, agent, address } of instances.live()) {
-    if (address === '' || !presence.isThere(id)) continue;
-    const list = endpoints.get(agent) ?? [];
-    list.push({ agent, instance: id, address });
-    endpoints.set(agent, list);
-  }
-  return endpoints;
-}
-
-function ownerOf({ kind, subject }: Revocation, instances: Instances): SpiffeId | undefined {
-  switch (kind) {
-    case 'agent':
-      return subject as SpiffeId;
-    case 'instance':
-      return instances.get(subject)?.agent;
-    case 'certificate':
-      return instances.byCertificate(subject)?.agent;
-  }
-}

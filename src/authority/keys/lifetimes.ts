@@ -1,3 +1,4 @@
+import type { Logger } from '../../platform/logger.ts';
 /** How long everything lives that the authority signs, and how often its keys change; all in ms. */
 export interface Lifetimes {
   /** How long sidecars go on without the authority: the life of a signed state. The one number; the others follow. */
@@ -31,4 +32,16 @@ export function lifetimesOf(config: {
 /** Whether certificates may end before the tolerance does, so that it is not what bounds life without the authority. */
 export function svidsEndFirst({ svidMs, outageToleranceMs }: Lifetimes): boolean {
   return svidMs < LEAST_SVID_LIFE * outageToleranceMs;
+}
+
+/** Says so where certificates would end before the tolerance does. */
+export function warnOfShortSvids(lifetimes: Lifetimes, logger: Logger): void {
+  if (!svidsEndFirst(lifetimes)) return;
+  const { svidMs, outageToleranceMs } = lifetimes;
+  logger.warn('svids_end_before_tolerance', {
+    svid_lifetime: `${svidMs / 1000}s`,
+    outage_tolerance: `${outageToleranceMs / 1000}s`,
+    action:
+      'without the authority, sessions may end with their certificates before the tolerance is over: make svid_lifetime at least 2.5 times outage_tolerance, or leave it out',
+  });
 }

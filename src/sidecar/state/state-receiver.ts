@@ -191,22 +191,23 @@ export class StateReceiver {
     this.#unwritten = head;
     if (this.#cancelWrite !== undefined) return;
     const run = () => {
-      void this.#writeAll().finally(() => {
-        this.#cancelWrite = undefined;
-      });
+      this.#cancelWrite = undefined;
+      void this.#writeAll();
     };
     this.#cancelWrite = after({ delayMs: KEEP_AFTER_MS, run, keepAlive: false });
   }
 
   #writeAll(): Promise<void> {
-    this.#writing = this.#writing.then(async () => {
-      while (this.#unwritten !== undefined) {
-        const next = this.#unwritten;
-        this.#unwritten = undefined;
-        await this.#keepOrWarn(next);
-      }
-    });
+    this.#writing = this.#writing.then(() => this.#writeNewest());
     return this.#writing;
+  }
+
+  async #writeNewest(): Promise<void> {
+    while (this.#unwritten !== undefined) {
+      const next = this.#unwritten;
+      this.#unwritten = undefined;
+      await this.#keepOrWarn(next);
+    }
   }
 
   /** Enforcement does not depend on it: what is in memory is in force, and each refresh tries again. */
