@@ -7,7 +7,7 @@ import { addTargetOptions } from './operator/target-options.ts';
 /** Adds the verbs that read what sidecars report: `status`, `agents`, `sessions`, `drift show`. */
 export function registerMeshCommands(program: Command, output: CommandOutput = processOutput): void {
   addTargetOptions(program.command('status'))
-    .description('the mesh at a glance: authority, instances that are not ready and why, drift, observe mode')
+    .description('the mesh at a glance; or one instance, by the admin socket of its sidecar')
     .option('--json', 'print one line of JSON')
     .addHelpText(
       'after',
@@ -15,7 +15,8 @@ export function registerMeshCommands(program: Command, output: CommandOutput = p
 Examples:
   ait status
   ait status --operator ~/.config/ait/operator.json
-  ait status --admin /var/lib/ait/authority/admin.sock --json`,
+  ait status --admin /var/lib/ait/authority/admin.sock --json
+  ait status --admin /var/lib/ait/sidecar-planner/admin.sock   also while the authority is away: how long it can go on`,
     )
     .action(async (flags: ReportFlags) => {
       const { showStatus } = await import('./mesh-report/status.ts');

@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import { httpGet } from '../support/admin-request.ts';
 import { awaitAddress, startMesh } from '../support/mesh.ts';
 import { pollUntil } from '../support/poll-until.ts';
+import { runAit } from '../support/run-ait.ts';
 import type { TestAgent } from '../support/test-agent.ts';
 
 interface Outage {
@@ -38,6 +39,8 @@ describe('the authority is killed', { concurrency: true }, () => {
       assert.ok(margin.remainingMs > 1_000 && margin.remainingMs <= 4_000, `${margin.remainingMs} ms`);
       const shown = await planner.metric('ait_outage_tolerance_remaining_seconds');
       assert.ok(shown > 0 && shown * 1000 <= margin.remainingMs, `${shown} s`);
+      const told = await runAit(['status', '--admin', planner.addresses.admin]);
+      assert.match(told.output, /in order, baseline planner-1\n.*goes on for 0 min [0-4] s; then its state ends/);
       assert.equal(await planner.call('researcher', 'still'), 'still');
       held.socket.write('still');
       assert.equal((await held.read(5)).toString(), 'still');
@@ -51,6 +54,8 @@ describe('the authority is killed', { concurrency: true }, () => {
         assert.equal((await outageOf(agent)).remainingMs, 0);
         assert.equal(await agent.metric('ait_outage_tolerance_remaining_seconds'), 0);
       }
+      const ended = await runAit(['status', '--admin', planner.addresses.admin]);
+      assert.match(ended.output, /refuses its own agent\n.*the state has ended: everything is cut/);
       await assert.rejects(planner.call('researcher'));
 
       if (certificatesEnd) {

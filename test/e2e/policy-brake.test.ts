@@ -45,6 +45,8 @@ test('a file that would cut is held and calls go on; accepted it cuts; undo brin
   const shown = await ait(mesh, 'policy', 'show');
   assert.match(shown.output, new RegExp(`HELD by the brake.*[^]*ait policy accept ${digest} --accept-impact=1`));
 
+  assert.match((await ait(mesh, 'status')).output, /1 file\(s\) held; see: ait policy show/);
+
   const refused = await ait(mesh, 'policy', 'accept', digest);
   assert.equal(refused.code, 4, refused.output);
   assert.match(refused.output, /IMPACT_TOO_LARGE: 1 of 1 sessions would end/);

@@ -1,8 +1,8 @@
 import pc from 'picocolors';
 import type { CommandOutput } from '../command-output.ts';
 import { nameOf } from '../explain/explanation.ts';
-import { askTarget, AuthorityProblem } from '../operator/authority-client.ts';
-import { resolveTarget, type AuthorityTarget } from '../operator/authority-target.ts';
+import { askTarget } from '../operator/authority-client.ts';
+import { resolveTarget } from '../operator/authority-target.ts';
 import { atMost, printable } from './plain-text.ts';
 import type { AgentView, InstanceView, ReportFlags } from './report-flags.ts';
 
@@ -21,37 +21,67 @@ interface MeshStatus {
   readonly status: AuthorityStatus;
   readonly agents: readonly AgentView[];
   readonly instances: readonly InstanceView[];
-  /** What a newer authority holds back; `undefined` where it has no such notion. */
-  readonly held: readonly unknown[] | undefined;
+  /** What the brake holds. */
+  readonly held: HeldView | null;
+}
+
+interface HeldView {
+  readonly digest: string;
+  readonly files: readonly string[];
+}
+
+/** What a sidecar says of itself, as far as it is shown. */
+interface SidecarView {
+  readonly agent: string;
+  readonly instance?: string;
+  readonly ready: boolean;
+  readonly blockers: readonly { readonly name: string; readonly reason: string }[];
+  readonly inOrder: boolean;
+  readonly baseline?: string;
+  readonly outage?: { readonly remainingMs: number; readonly bound: string };
 }
 
 /** As many lines of one kind as leave room for the others on one screen. */
 const MAX_LINES = 6;
 const LABEL_WIDTH = 12;
 
+/** Of the mesh, by its authority; or of one instance, by its sidecar, which answers while the authority is away. */
 export async function showStatus(flags: ReportFlags, output: CommandOutput): Promise<void> {
   const target = resolveTarget(flags);
   const get = (path: `/${string}`): Promise<unknown> => askTarget(target, { method: 'GET', path });
-  const [status, agents, instances, held] = await Promise.all([
-    get('/status') as Promise<AuthorityStatus>,
+  const status = (await get('/status')) as AuthorityStatus | SidecarView;
+  if ('agent' in status) {
+    output.print(flags.json === true ? JSON.stringify(status) : renderSidecar(status));
+    return;
+  }
+  const [agents, instances, policy] = await Promise.all([
     get('/agents') as Promise<readonly AgentView[]>,
     get('/instances') as Promise<readonly InstanceView[]>,
-    askHeld(target),
+    get('/policy') as Promise<{ readonly held?: HeldView | null }>,
   ]);
-  const mesh: MeshStatus = { status, agents, instances, held };
-  if (flags.json === true) output.print(JSON.stringify({ ...mesh, held: held ?? null }));
-  else output.print(renderStatus(mesh));
+  const mesh: MeshStatus = { status, agents, instances, held: policy.held ?? null };
+  output.print(flags.json === true ? JSON.stringify(mesh) : renderStatus(mesh));
 }
 
-/** Not every authority holds changes back. */
-async function askHeld(target: AuthorityTarget): Promise<readonly unknown[] | undefined> {
-  try {
-    const policy = (await askTarget(target, { method: 'GET', path: '/policy' })) as { readonly held?: unknown } | null;
-    return Array.isArray(policy?.held) ? policy.held : undefined;
-  } catch (error) {
-    if (error instanceof AuthorityProblem && error.status === 404) return undefined;
-    throw error;
-  }
+/** One instance on a few lines, what is left of its life without the authority among them. */
+export function renderSidecar({ agent, instance, ready, blockers, inOrder, baseline, outage }: SidecarView): string {
+  const waits = blockers.map(({ name, reason }) => printable(`${name}: ${reason}`));
+  const rows: [label: string, lines: readonly string[]][] = [
+    ['Agent', [printable(agent)]],
+    ['Instance', [instance === undefined ? 'none yet' : printable(instance)]],
+    ['Sidecar', [ready ? pc.green('ready') : pc.red('not ready'), ...atMost(waits, MAX_LINES)]],
+    ['Standing', [inOrder ? `in order, baseline ${printable(baseline ?? 'none')}` : pc.red('refuses its own agent')]],
+    ['Authority', outage === undefined ? [] : [outageLine(outage)]],
+  ];
+  return table(rows);
+}
+
+function outageLine({ remainingMs, bound }: NonNullable<SidecarView['outage']>): string {
+  const seconds = Math.max(0, Math.round(remainingMs / 1000));
+  const left = `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+  return seconds === 0
+    ? pc.red(`the ${bound} has ended: everything is cut until the authority is heard again`)
+    : `without it this sidecar goes on for ${left}; then its ${bound} ends`;
 }
 
 /** The mesh on one screen. */
@@ -67,7 +97,7 @@ export function renderStatus({ status, agents, instances, held }: MeshStatus): s
     ['Authority', [authorityLine(status), `its root ends ${status.root_not_after}`]],
     [
       'Policy',
-      [held === undefined || held.length === 0 ? policy : `${policy}, ${pc.yellow(`${held.length} change(s) held`)}`],
+      [held === null ? policy : `${policy}, ${pc.yellow(`${held.files.length} file(s) held; see: ait policy show`)}`],
     ],
     ['Agents', [countLine(agents.map(({ lifecycle }) => lifecycle))]],
     ['Instances', [countLine(instances.map(({ state }) => state.replace('_', ' ')))]],
@@ -81,6 +111,10 @@ export function renderStatus({ status, agents, instances, held }: MeshStatus): s
     ],
     ['Observed', atMost(observed.map(observedLine), MAX_LINES)],
   ];
+  return table(rows);
+}
+
+function table(rows: readonly (readonly [label: string, lines: readonly string[]])[]): string {
   return rows
     .filter(([, lines]) => lines.length > 0)
     .map(([label, lines]) =>
