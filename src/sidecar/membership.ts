@@ -182,7 +182,7 @@ function joinRefused(error: AuthorityError): MeshError {
   if (code === 'AUTHORITY_ROOT_MISMATCH') {
     return new MeshError('AUTHORITY_ROOT_MISMATCH', error.message, {
       cause: error,
-      hint: 'correct authority.address; where the authority was set up anew or its root was replaced, make a new credential with `ait agent credential` (or give it the new root)',
+      hint: 'correct authority.address; where the authority was set up anew or its root was replaced, make a new join credential with `ait agent credential` (or give it the new root)',
     });
   }
   return new MeshError(
