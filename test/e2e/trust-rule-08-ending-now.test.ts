@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { Attacker } from '../support/attacker.ts';
 import { dataOf, openData } from '../support/hostile-data.ts';
 import { startMesh } from '../support/mesh.ts';
+import { pollUntil } from '../support/poll-until.ts';
 
 const MEGABYTE = 1024 * 1024;
 
@@ -16,7 +17,11 @@ test('trust rule 8: at the cut the reason is told first, and a reader that stall
   data.socket.pause();
 
   // The app sends until nothing more fits anywhere between it and the peer that reads nothing.
-  const [app] = victim.app.sockets;
+  // The sidecar may have heard of its connection before the app has.
+  const [app] = await pollUntil(
+    () => [...victim.app.sockets],
+    (sockets) => sockets.length > 0,
+  );
   assert.ok(app);
   const full = new Promise<void>((resolve) => {
     let quiet: NodeJS.Timeout;

@@ -126,7 +126,7 @@ test('it never says that nothing ends when a sidecar that judges again would end
       assert.ok(impact.sessions.length === 1 || !one.granted, JSON.stringify({ code, impact }));
       if (known && impact.sessions.length === 1) assert.equal(impact.sessions[0]?.code, code);
     }),
-    { numRuns: 3_000 },
+    { numRuns: 10_000 },
   );
   assert.ok(ended > 50, `only ${ended} cases were about an end`);
 });
