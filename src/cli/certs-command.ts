@@ -53,7 +53,7 @@ With --compromised what the old keys of this kind signed is believed by nobody f
   ait    every session ends; sidecars get new tokens at once and calls work again, within seconds
   root   every session ends; sidecars join again with their join credential, which costs a use each. A sidecar that is
          stopped or out of reach now needs a new credential (ait agent credential), because its old one names the old root
-  state  no session ends; a sidecar that is out of reach must come back before its outage tolerance is over
+  state  no session ends; a sidecar that is out of reach learns the new key when it is back
 
 Examples:
   ait certs rotate ait
