@@ -70,7 +70,9 @@ test("trust rule 1: whoever answers at a peer's address must be that peer, on co
 
   await t.test('another certificate of the right peer on the data connection: UNEXPECTED_PEER', async () => {
     onData = attacker.member('researcher');
-    await refusedCall({ code: 'UNEXPECTED_PEER' });
+    const before = fake.exchanges.length;
+    assert.equal(await refusedCall({ code: 'UNEXPECTED_PEER' }), 'UNEXPECTED_PEER');
+    assert.equal(fake.exchanges.length - before, 2, 'one more exchange, and no third');
     // It may have rotated, so it is asked to continue the session, for which nobody vouches.
     const codes = await planner.codes();
     assert.ok(codes.filter((code) => code === 'CONTINUATION_INVALID').length >= 2, codes.join(', '));

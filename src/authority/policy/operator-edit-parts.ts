@@ -29,8 +29,8 @@ export function agentUnknown(agent: SpiffeId): PolicyRefusal {
   return policyRefusal('AGENT_UNKNOWN', `${agent} is not registered; register it first: ait agent register`);
 }
 
-export function ownedByFile(record: PolicyRecord, says: string, todo: string): PolicyRefusal {
-  return policyRefusal('OWNED_BY_FILE', `${record.key} stands in ${sourceOf(record)}, which ${says}; ${todo}`);
+export function ownedByFile(record: PolicyRecord, says: string, advice: string): PolicyRefusal {
+  return policyRefusal('OWNED_BY_FILE', `${record.key} stands in ${sourceOf(record)}, which ${says}; ${advice}`);
 }
 
 export function operatorRecord(

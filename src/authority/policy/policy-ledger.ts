@@ -360,11 +360,11 @@ export class PolicyLedger {
   #asideProblems(): readonly PolicyProblem[] {
     const digest = digestOfFiles(heldFiles(this.#layers));
     return [...this.#layers.aside].map(([file, { why, note }]) => {
-      const todo =
+      const advice =
         why === 'held'
           ? `too many sessions would end, and what was in force stays; see whom: ait policy show; accept it: ait policy accept ${digest} --accept-impact=N`
           : 'it has no effect until its text changes';
-      return { severity: 'held', file, line: 0, column: 0, field: '', message: `${note}: ${todo}` };
+      return { severity: 'held', file, line: 0, column: 0, field: '', message: `${note}: ${advice}` };
     });
   }
 
