@@ -3,6 +3,7 @@ import {
   DIMENSIONS,
   differencesBetween,
   meetsAssurance,
+  sameDigests,
   type Assurance,
   type Difference,
   type DigestTuple,
@@ -58,7 +59,9 @@ export function matchBaseline(
   { now, heldUnder }: { now: number; heldUnder?: string | undefined },
 ): BaselineMatch {
   const inForce = baselines.filter((baseline) => isInForce(baseline, now, heldUnder));
-  const compared = inForce.map((baseline) => ({
+  const equal = inForce.filter(({ digests }) => sameDigests(digests, measurement));
+  // Nothing is nearer than what is equal: the rest need not be compared item by item.
+  const compared = (equal.length > 0 ? equal : inForce).map((baseline) => ({
     baseline,
     differences: differencesBetween(baseline.digests, measurement),
     weak: weakDimensions(measurement, baseline),

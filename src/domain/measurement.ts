@@ -108,8 +108,31 @@ export function comparableItems(dimension: Dimension, tuple: DigestTuple): Reado
   }
 }
 
+/** A tuple never changes, and each session compares its peer's with the baselines every second. */
+const texts = new WeakMap<DigestTuple, string>();
+
+/** Equal for two tuples exactly when no item differs. */
+function textOf(tuple: DigestTuple): string {
+  const known = texts.get(tuple);
+  if (known !== undefined) return known;
+  const text = JSON.stringify(
+    DIMENSIONS.map((dimension) => {
+      const items = comparableItems(dimension, tuple);
+      return items === null ? null : [...items].toSorted(([a], [b]) => (a < b ? -1 : 1));
+    }),
+  );
+  texts.set(tuple, text);
+  return text;
+}
+
+/** Whether no item differs: what {@link differencesBetween} says by an empty list, at a fraction of its cost. */
+export function sameDigests(a: DigestTuple, b: DigestTuple): boolean {
+  return a === b || textOf(a) === textOf(b);
+}
+
 /** Every item in which two tuples differ, in the order of {@link DIMENSIONS}, then by item name. Empty means equal. */
 export function differencesBetween(expected: DigestTuple, observed: DigestTuple): Difference[] {
+  if (sameDigests(expected, observed)) return [];
   return DIMENSIONS.flatMap((dimension) => dimensionDifferences(dimension, expected, observed));
 }
 
@@ -128,7 +151,7 @@ export function dimensionDifferences(dimension: Dimension, expected: DigestTuple
 
 /** Same digests *and* same assurance: what the proof's measurement must share with its AIT's. */
 export function sameMeasurement(a: Measurement, b: Measurement): boolean {
-  return differencesBetween(a, b).length === 0 && DIMENSIONS.every((d) => a[d]?.assurance === b[d]?.assurance);
+  return sameDigests(a, b) && DIMENSIONS.every((d) => a[d]?.assurance === b[d]?.assurance);
 }
 
 function presence(items: ReadonlyMap<string, string> | null): string | undefined {

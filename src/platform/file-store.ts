@@ -140,6 +140,7 @@ export class FileStore implements StateStore {
 
 /** By the value: what is stored never changes, so its text does not either. */
 const texts = new WeakMap<object, string>();
+const encoded = new WeakMap<object, Buffer>();
 
 function textOf(value: JsonValue): string {
   if (typeof value !== 'object' || value === null) return JSON.stringify(value);
@@ -150,16 +151,28 @@ function textOf(value: JsonValue): string {
   return text;
 }
 
-/** One line a record. */
-function encode(table: RecordTable): Buffer {
+/** One line a record; a commit seldom concerns more than two collections. */
+function encodeCollection(table: RecordTable, name: string): Buffer {
+  const records = table.records(name);
+  const known = encoded.get(records);
+  if (known !== undefined) return known;
   // Records as pairs: a key such as `__proto__` is only a string then.
-  const collections = table.collectionNames().map((name) => {
-    const records = table.list(name).map(({ key, value }) => `[${JSON.stringify(key)},${textOf(value)}]`);
-    return `[${JSON.stringify(name)},[\n${records.join(',\n')}\n]]`;
-  });
-  const body = Buffer.from(`[${collections.join(',\n')}]\n`);
+  const lines = table.list(name).map(({ key, value }) => `[${JSON.stringify(key)},${textOf(value)}]`);
+  const bytes = Buffer.from(`[${JSON.stringify(name)},[\n${lines.join(',\n')}\n]]`);
+  encoded.set(records, bytes);
+  return bytes;
+}
+
+function encode(table: RecordTable): Buffer {
+  const collections = table.collectionNames().map((name) => encodeCollection(table, name));
+  const parts = collections.flatMap((bytes, index) => (index === 0 ? [bytes] : [SEPARATOR, bytes]));
+  const body = Buffer.concat([OPENING, ...parts, CLOSING]);
   return Buffer.concat([Buffer.from(`${JSON.stringify({ format: FORMAT, sha256: sha256(body) })}\n`), body]);
 }
+
+const OPENING = Buffer.from('[');
+const SEPARATOR = Buffer.from(',\n');
+const CLOSING = Buffer.from(']\n');
 
 function decode(path: string, text: string): RecordTable {
   const lineEnd = text.indexOf('\n');

@@ -25,6 +25,11 @@ export class RecordTable {
     return records.sort((a, b) => (a.key < b.key ? -1 : 1));
   }
 
+  /** The records of a collection: the very same value until a change concerns it. */
+  records(collection: string): ReadonlyMap<string, JsonValue> {
+    return this.#collections.get(collection) ?? new Map();
+  }
+
   collectionNames(): string[] {
     return [...this.#collections.keys()].sort();
   }

@@ -30,8 +30,11 @@ const MAX_PER_REQUEST = 100;
 /** The authority takes 256 KiB a request; each part has its share. */
 const MAX_DECISION_BYTES = 96 * 1024;
 const MAX_SESSION_BYTES = 96 * 1024;
-/** News wait this long for others, milliseconds. */
-const BATCH_MS = 100;
+/**
+ * News wait for others, and not as long in every sidecar: what concerns a whole fleet is not reported by all of it in the
+ * moment in which the last ones still have to hear of it. Milliseconds.
+ */
+const BATCH_MS = { least: 100, more: 400 } as const;
 const RETRY = { minMs: 200, maxMs: 10_000 } as const;
 
 type ReportStream = ClientDuplexStream<ReportRequest, ReportResponse__Output>;
@@ -105,7 +108,8 @@ export class Reporter {
       this.#cancelTimer = undefined;
       this.#send();
     };
-    this.#cancelTimer = after({ delayMs: BATCH_MS, run, keepAlive: false });
+    const delayMs = BATCH_MS.least + this.#deps.random.uniform() * BATCH_MS.more;
+    this.#cancelTimer = after({ delayMs, run, keepAlive: false });
   }
 
   #send(): void {

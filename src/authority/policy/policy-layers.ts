@@ -99,6 +99,8 @@ export function differencesOf(before: PolicyLayers, after: PolicyLayers): readon
     const [old, next] = [before[layer], after[layer]];
     if (old === next) return [];
     return [...new Set([...old.keys(), ...next.keys()])].flatMap((key): LayerDifference[] => {
+      // What nobody touched is the same object: of a thousand records, nearly all.
+      if (old.get(key) === next.get(key)) return [];
       const [was, is] = [valueOf(old.get(key)), valueOf(next.get(key))];
       return isDeepStrictEqual(was, is) ? [] : [{ layer, key, before: was, value: is }];
     });

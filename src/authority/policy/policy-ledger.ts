@@ -294,7 +294,7 @@ export class PolicyLedger {
 
   #brake(next: PolicyLayers, known?: Impact): BrakeVerdict {
     const { impactLimit, mesh } = this.#options;
-    if (impactLimit >= 100) return undefined;
+    if (impactLimit >= 100 || onlyRevokes(this.#layers, next)) return undefined;
     const { ending, total } = known ?? this.#impactOf(next);
     if (ending * 100 > impactLimit * total) return 'too_large';
     return !mesh.isComplete() && mayCut(this.objects(), objectsInForce(next)) ? 'unknown' : undefined;
@@ -397,6 +397,17 @@ function waiting(file: string): PolicyProblem {
   const message =
     'not taken yet: the authority has just started, and not all instances have said what sessions they have; it is read again within a minute';
   return { severity: 'held', file, line: 0, column: 0, field: '', message };
+}
+
+/** Revocations never wait: not even for the answer that the brake would have no objection. */
+function onlyRevokes(before: PolicyLayers, next: PolicyLayers): boolean {
+  return differencesOf(before, next).every(({ layer, before: was, value }) => {
+    return (layer === 'files' || layer === 'operators') && was === null && isRevocation(value);
+  });
+}
+
+function isRevocation(value: LayerDifference['value']): boolean {
+  return (value as unknown as Pick<PolicyRecord, 'object'> | null)?.object.kind === 'revocation';
 }
 
 /** A record that only stands in another place now is not another policy. */

@@ -30,6 +30,7 @@ export function mergePolicy(
   const sorted = files.toSorted((a, b) => (a.file < b.file ? -1 : 1));
   const problems = sorted.flatMap((file) => file.problems);
   const owners = findOwners(current, sorted);
+  const grants = grantsByFile(current);
   const records = new Map(current);
   const said = new Set<string>();
 
@@ -51,7 +52,7 @@ export function mergePolicy(
       records.set(record.key, record);
       said.add(record.key);
     }
-    const gone = delisted(current, file);
+    const gone = delisted(grants.get(file.file) ?? [], file);
     // Half a list must not pass for a shorter one; what it lacks is told as what stays in force.
     if (file.cutOff !== true) for (const { key } of gone) records.delete(key);
   }
@@ -95,13 +96,22 @@ function findOwners(current: ReadonlyMap<string, PolicyRecord>, files: readonly 
   return owners;
 }
 
-/** Grants that were listed in this file together with others that still are. */
-function delisted(current: ReadonlyMap<string, PolicyRecord>, file: PolicyFile): PolicyRecord[] {
+function grantsByFile(current: ReadonlyMap<string, PolicyRecord>): ReadonlyMap<string, readonly PolicyRecord[]> {
+  const grants = new Map<string, PolicyRecord[]>();
+  for (const record of current.values()) {
+    if (!isGrant(record)) continue;
+    const same = grants.get(record.file);
+    if (same === undefined) grants.set(record.file, [record]);
+    else same.push(record);
+  }
+  return grants;
+}
+
+/** Grants that were listed in this file together with others that still are. @param grants in force from this file */
+function delisted(grants: readonly PolicyRecord[], file: PolicyFile): readonly PolicyRecord[] {
   const keys = new Set(file.records.map(({ key }) => key));
   const groups = new Set(file.records.filter(isGrant).map(({ group }) => group));
-  return [...current.values()].filter(
-    (record) => isGrant(record) && record.file === file.file && groups.has(record.group) && !keys.has(record.key),
-  );
+  return grants.filter(({ group, key }) => groups.has(group) && !keys.has(key));
 }
 
 function isGrant({ object }: PolicyRecord): boolean {

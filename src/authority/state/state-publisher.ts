@@ -48,6 +48,8 @@ const BEHIND_SPEED = 0.9;
 const RETRY_MS = 1_000;
 /** How long a change that is no decision may wait for others, in ms: a fleet that starts joins one by one. */
 const GATHER_MS = 50;
+/** So many heads are signed between two turns of the event loop. */
+const SENT_TOGETHER = 8;
 
 /**
  * Turns the authority's state into signed heads, one line of revisions per recipient. A head is stored before it is
@@ -131,9 +133,7 @@ export class StatePublisher implements Component {
 
   async #run(): Promise<void> {
     // One turn of the loop later, so that what changes together is published together.
-    await new Promise((resolve) => {
-      setImmediate(resolve);
-    });
+    await turnOfTheLoop();
     while (this.#isDirty && !this.#stopped) {
       const due = this.#dirty;
       this.#dirty = new Set();
@@ -179,15 +179,19 @@ export class StatePublisher implements Component {
       }
     } catch (error) {
       // What is in force may go on: a refresh has the revision and the content of a head that is stored.
-      if (isMeshError(error, 'STATE_NOT_WRITTEN')) this.#send(next.filter(({ refresh }) => refresh));
+      if (isMeshError(error, 'STATE_NOT_WRITTEN')) await this.#send(next.filter(({ refresh }) => refresh));
       throw error;
     }
-    this.#send(next);
+    await this.#send(next);
   }
 
-  #send(heads: readonly { readonly agent: SpiffeId; readonly head: StateHead; readonly refresh: boolean }[]): void {
+  /** Every few heads what was written goes out: the first sidecars act while the last heads are being signed. */
+  async #send(
+    heads: readonly { readonly agent: SpiffeId; readonly head: StateHead; readonly refresh: boolean }[],
+  ): Promise<void> {
     const { signer, metrics, clock } = this.#options;
-    for (const { agent, head, refresh } of heads) {
+    for (const [index, { agent, head, refresh }] of heads.entries()) {
+      if (index > 0 && index % SENT_TOGETHER === 0) await turnOfTheLoop();
       const subscribers = this.#subscribers.get(agent);
       if (subscribers === undefined) continue;
       const publication = { head, signedHead: signer.signHead(head) };
@@ -235,6 +239,12 @@ export class StatePublisher implements Component {
       },
     });
   }
+}
+
+function turnOfTheLoop(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve);
+  });
 }
 
 function sameList(a: readonly string[], b: readonly string[]): boolean {

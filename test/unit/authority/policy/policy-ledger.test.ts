@@ -167,6 +167,24 @@ describe('the brake', () => {
     assert.equal(ledger.revision, 3);
   });
 
+  test('a revocation carries nothing else past the brake', async () => {
+    const { ledger, world, files, inForce } = await openLedger();
+    world.reported = oneSession();
+    await files(POLICY);
+    const revocation = 'kind: Revocation\nid: r1\ninstance: somebody\nreason: lost\n';
+    await files({
+      ...REPLACED,
+      'baselines/planner-v1.yaml': `${REPLACED['baselines/planner-v1.yaml']}---\n${revocation}`,
+    });
+    assert.deepEqual(ledger.held()?.files, ['baselines/planner-v1.yaml']);
+    await files({ ...REPLACED, 'revocation.yaml': revocation });
+    assert.ok(
+      inForce().some((each) => each.startsWith('revocation')),
+      'in a file of its own it does not wait',
+    );
+    assert.deepEqual(ledger.held()?.files, ['baselines/planner-v1.yaml']);
+  });
+
   test('right after a start nothing that could cut passes, until the members have said what sessions they have', async () => {
     const store = new FragileStore();
     await (await openLedger(store)).files(POLICY);
