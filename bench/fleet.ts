@@ -11,7 +11,8 @@ import { median, percentile, report } from './support/statistics.ts';
 const WHAT = `One authority, as users start it, and many whole sidecars, each of an agent of its own, several to a process. Each has
 sessions with two others and, while a revocation is timed, with one hub. "start": all join at once. "revocation": from the
 moment the file is in the policy directory to the moment the last sidecar has acted on it; "state": of an instance nobody
-knows, which concerns everybody; "session": of the hub's instance, until the sidecar has ended its session with it.
+knows, which concerns everybody; "session": of the hub's instance, until the sidecar has ended its session with it; the
+hub's process is stopped the moment before, since whoever is revoked need not be of any help.
 "recovery": the authority is killed with -9 and, some time later, started again; a revocation that was written meanwhile
 must reach everybody. All processes share the machine's clock, and its cores: what many machines would do at the same time
 happens here one after the other.`;
@@ -173,12 +174,13 @@ async function revocations() {
     // What the new instance brought about must not count as what its revocation does.
     await pause(500);
     await fleet.reset();
+    hub.kill('SIGSTOP');
     const sessionAt = nowMs();
     mesh.revoke(instance);
     const ended = (await fleet.all('revoked')).map((at) => at - sessionAt);
     reach.ended.push(...ended);
     reach.lastEnded.push(Math.max(...ended));
-    await hub.stop();
+    await hub.killNow();
     progress(
       `round ${round + 1}: state ${Math.round(Math.max(...applied))} ms, session ${Math.round(Math.max(...ended))} ms`,
     );

@@ -55,7 +55,8 @@ export async function listPolicyFiles(root: string, known: KnownTexts = new Map(
     for (let next = 0; next < names.length; next += AT_ONCE) {
       const paths = names.slice(next, next + AT_ONCE).map((name) => (relative === '' ? name : `${relative}/${name}`));
       // What is known already waits for nothing: of a thousand files that nobody touched, not one is read.
-      const entries = await Promise.all(paths.map((path) => lookAt(root, path, known)));
+      const looks = paths.map((path) => lookAt(root, path, known));
+      const entries = await Promise.all(looks.map((look) => Promise.resolve(look)));
       for (const entry of entries) {
         if (entry.kind === 'directory' && depth < MAX_DEPTH) {
           await visit(entry.path, depth + 1).catch((error: unknown) => {
