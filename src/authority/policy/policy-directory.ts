@@ -24,7 +24,7 @@ export interface PolicyDirectoryOptions {
 }
 
 /** Two reads so far apart must agree, in ms: a file being written is not a policy. */
-const SETTLE_MS = 20;
+const SETTLE_MS = 10;
 /** After so many unsettled reads the directory is left to the next event or timer. */
 const MAX_UNSETTLED = 50;
 
