@@ -4,10 +4,11 @@ import type { Clock } from '../../platform/clock.ts';
 import type { Logger } from '../../platform/logger.ts';
 import type { StateStore } from '../../platform/store.ts';
 import type { AuthorityMetrics } from '../authority-metrics.ts';
-import { changeByFiles, setAside, type BrakeVerdict, type FileReading } from './file-changes.ts';
+import { changeByFiles, setAside, type FileReading } from './file-changes.ts';
 import type { OperatorChange } from './operator-changes.ts';
 import { applyChanges } from './operator-edits.ts';
-import { computeImpact, type Impact, type ReportedInstance } from './policy-impact.ts';
+import { PolicyBrake, type ChangeOfLayers, type RunningMesh } from './policy-brake.ts';
+import type { Impact } from './policy-impact.ts';
 import {
   changeOf,
   differencesOf,
@@ -19,7 +20,6 @@ import {
   type LayerDifference,
   type PolicyLayers,
 } from './policy-layers.ts';
-import { mayCut } from './policy-narrowing.ts';
 import type { PolicyRecord } from './policy-objects.ts';
 import { policyRefusal, type PolicyOutcome, type PolicyRefusal } from './policy-outcome.ts';
 import {
@@ -34,12 +34,7 @@ import { undoTo } from './policy-undo.ts';
 import type { PolicyProblem } from './policy-yaml.ts';
 
 /** What the ledger must know of what runs. */
-export interface RunningMesh {
-  reported(): readonly ReportedInstance[];
-  /** False for a while after a start: instances that are there have not said yet what sessions they have. */
-  isComplete(): boolean;
-  /** The instance that holds a certificate, by `x5t#S256`. */
-  instanceOf(thumbprint: string): string | undefined;
+export interface LedgerMesh extends RunningMesh {
   isKnown(kind: RevocationKind, subject: string): boolean;
 }
 
@@ -51,7 +46,7 @@ export interface PolicyLedgerOptions {
   readonly metrics: AuthorityMetrics;
   /** In percent of all open sessions; 100 switches the brake off. */
   readonly impactLimit: number;
-  readonly mesh: RunningMesh;
+  readonly mesh: LedgerMesh;
 }
 
 /** How somebody asks for a change. */
@@ -96,6 +91,7 @@ interface Proposal {
  */
 export class PolicyLedger {
   readonly #options: PolicyLedgerOptions;
+  readonly #brake: PolicyBrake;
   readonly #listeners = new Set<(source: ChangeSource) => void>();
   #layers: PolicyLayers = NO_LAYERS;
   #records: ReadonlyMap<string, PolicyRecord> = new Map();
@@ -106,6 +102,7 @@ export class PolicyLedger {
 
   constructor(options: PolicyLedgerOptions) {
     this.#options = options;
+    this.#brake = new PolicyBrake(options);
   }
 
   /** Reads what the store has; call once, before anything else. @throws MeshError `STATE_FILE_CORRUPT` */
@@ -148,7 +145,7 @@ export class PolicyLedger {
     return {
       digest: digestOfFiles(held),
       files: [...held.keys()].toSorted(),
-      impact: this.#impactOf(accepted),
+      impact: this.#brake.impactOf(this.#to(accepted)),
       summary: this.#summaryOf(accepted),
     };
   }
@@ -162,7 +159,7 @@ export class PolicyLedger {
     return this.#inTurn(async () => {
       const { metrics } = this.#options;
       const isFirst = this.revision === 0 && this.#records.size === 0;
-      const brake = (next: PolicyLayers) => (isFirst ? undefined : this.#brake(next));
+      const brake = (next: PolicyLayers) => (isFirst ? undefined : this.#brake.judge(this.#to(next)));
       const change = changeByFiles(this.#layers, readings, brake);
       const note = 'held by the brake';
       const layers = setAside(change.layers, readings, { files: change.held, why: 'held', note });
@@ -252,12 +249,13 @@ export class PolicyLedger {
     if (movedOn !== undefined) return movedOn;
     const proposal = make();
     if ('code' in proposal) return proposal;
-    const impact = this.#impactOf(proposal.layers);
+    const change = this.#to(proposal.layers);
+    const impact = this.#brake.impactOf(change);
     const differences = this.#summaryOf(proposal.layers);
     const summary = proposal.summary?.(differences) ?? differences;
     const { notes } = proposal;
     if (terms.dryRun === true) return { ok: true, applied: false, revision: this.revision, summary, impact, notes };
-    const refused = this.#checkBrake(proposal.layers, impact, terms.acceptImpact);
+    const refused = this.#brake.check(change, impact, terms.acceptImpact);
     if (refused !== undefined) return refused;
     try {
       const applied = await this.#commit(proposal);
@@ -277,38 +275,8 @@ export class PolicyLedger {
     return policyRefusal('POLICY_MOVED_ON', detail, { since });
   }
 
-  #checkBrake(next: PolicyLayers, impact: Impact, accepted: number | undefined): PolicyRefusal | undefined {
-    const verdict = this.#brake(next, impact);
-    if (verdict === undefined) return undefined;
-    const { ending, total } = impact;
-    if (accepted !== undefined && accepted >= ending) return undefined;
-    if (verdict === 'unknown') {
-      const detail =
-        'the authority has just started, and not all instances have said yet what sessions they have; ask again within a minute';
-      return policyRefusal('IMPACT_UNKNOWN', detail, { impact });
-    }
-    const limit = `the limit is ${this.#options.impactLimit} %`;
-    const short = accepted === undefined ? '' : `, more than the ${accepted} that were accepted`;
-    return policyRefusal('IMPACT_TOO_LARGE', `${ending} of ${total} sessions would end${short}; ${limit}`, { impact });
-  }
-
-  #brake(next: PolicyLayers, known?: Impact): BrakeVerdict {
-    const { impactLimit, mesh } = this.#options;
-    if (impactLimit >= 100 || onlyRevokes(this.#layers, next)) return undefined;
-    const { ending, total } = known ?? this.#impactOf(next);
-    if (ending * 100 > impactLimit * total) return 'too_large';
-    return !mesh.isComplete() && mayCut(this.objects(), objectsInForce(next)) ? 'unknown' : undefined;
-  }
-
-  #impactOf(next: PolicyLayers): Impact {
-    const { clock, mesh } = this.#options;
-    return computeImpact({
-      before: this.objects(),
-      after: objectsInForce(next),
-      reported: mesh.reported(),
-      now: clock.now(),
-      instanceOf: (thumbprint) => mesh.instanceOf(thumbprint),
-    });
+  #to(next: PolicyLayers): ChangeOfLayers {
+    return { from: this.#layers, to: next };
   }
 
   #summaryOf(next: PolicyLayers): string {
@@ -397,17 +365,6 @@ function waiting(file: string): PolicyProblem {
   const message =
     'not taken yet: the authority has just started, and not all instances have said what sessions they have; it is read again within a minute';
   return { severity: 'held', file, line: 0, column: 0, field: '', message };
-}
-
-/** Revocations never wait: not even for the answer that the brake would have no objection. */
-function onlyRevokes(before: PolicyLayers, next: PolicyLayers): boolean {
-  return differencesOf(before, next).every(({ layer, before: was, value }) => {
-    return (layer === 'files' || layer === 'operators') && was === null && isRevocation(value);
-  });
-}
-
-function isRevocation(value: LayerDifference['value']): boolean {
-  return (value as unknown as Pick<PolicyRecord, 'object'> | null)?.object.kind === 'revocation';
 }
 
 /** A record that only stands in another place now is not another policy. */
