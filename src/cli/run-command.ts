@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { processOutput, type CommandOutput } from './command-output.ts';
 import type { RunFlags } from './run/run.ts';
+import { collectSetting } from './settings-flag.ts';
 
 /** Adds `ait run`: a sidecar around one command. */
 export function registerRunCommand(program: Command, output: CommandOutput = processOutput): void {
@@ -11,6 +12,11 @@ export function registerRunCommand(program: Command, output: CommandOutput = pro
     .argument('[command...]', 'the agent, after --; run without a shell')
     .option('--wait <duration>', 'how long the sidecar may take to be usable', '30s')
     .option('--state <folder>', 'where the sidecar keeps its state, log and sockets (state_dir)')
+    .option(
+      '--set <path=value>',
+      'one setting of agent.yaml, for example timing.drain=1s; may be repeated',
+      collectSetting,
+    )
     .option('--verbose', "the sidecar's log goes to standard error instead of a file")
     .option('--check-config', 'report all problems of agent.yaml, then exit: 0 none, 2 some')
     .addHelpText(

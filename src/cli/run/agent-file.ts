@@ -26,8 +26,8 @@ export interface AgentFileOptions {
   readonly env: Environment;
   /** The agent's program and arguments: what stands in them is checked, too. */
   readonly command: readonly string[];
-  /** Instead of the state directory that the file names. */
-  readonly state: string | undefined;
+  /** Settings that go over the file, dotted path to text; `state_dir` is absolute. */
+  readonly settings: Readonly<Record<string, string | undefined>>;
   /** What port 0 in `app.address` becomes: somebody has to say it to both sides. */
   readonly appPort: number;
   /** The user that the agent is run as; `undefined` where the system has none. */
@@ -41,20 +41,20 @@ export interface AgentFile {
 }
 
 /**
- * Reads `agent.yaml`, over it `AIT_SIDECAR_*` variables, and fills in what fits one agent on one machine: loopback
+ * Reads `agent.yaml`, over it `AIT_SIDECAR_*` variables and settings, and fills in what fits one agent on one machine: loopback
  * ports, unix sockets, a state directory.
  *
  * @throws ConfigError with all problems of the shape, or all of the sense
  */
 export function loadAgentFile(options: AgentFileOptions): AgentFile {
-  const { file, env, state } = options;
+  const { file, env, settings } = options;
   const { env: own, ...config } = loadConfig({
     schema: agentFileSchema,
     file,
     env,
     envPrefix: SIDECAR_ENV_PREFIX,
-    flags: { state_dir: state === undefined ? undefined : resolve(state) },
-    flagName: (path) => (path === 'state_dir' ? '--state' : path),
+    flags: settings,
+    flagName: (path) => (path === 'state_dir' ? '--state' : `--set ${path}`),
     complete: (draft) => complete(draft, options),
   });
   const problems = [...peerProblems(config), ...envProblems(own), ...expansionProblems(config, own, options)];
@@ -100,7 +100,8 @@ function complete(draft: Record<string, unknown>, { file, env, appPort, uid }: A
   if (moved) setDefault((draft['admin'] ??= {}), 'socket', join(folder, 'admin.sock'));
   const { app } = draft;
   setDefault(app, 'address', `unix:${agentSocket(folder)}`);
-  if (isRecord(app) && typeof app['address'] === 'string') app['address'] = app['address'].replace(/:0$/, `:${appPort}`);
+  if (isRecord(app) && typeof app['address'] === 'string')
+    app['address'] = app['address'].replace(/:0$/, `:${appPort}`);
 }
 
 const ANY_PORT = '127.0.0.1:0';

@@ -9,6 +9,7 @@ import { preferSmallHeap } from '../../sidecar/small-heap.ts';
 import type { CommandOutput } from '../command-output.ts';
 import { parseDurationFlag } from '../duration-flag.ts';
 import { OrphanGuard } from '../mesh-runner/orphan-guard.ts';
+import { readSettings } from '../settings-flag.ts';
 import { VERSION } from '../version.ts';
 import { agentEnvironment, expand, placeholdersOf, type AgentAddresses } from './agent-environment.ts';
 import { loadAgentFile, type AgentFile } from './agent-file.ts';
@@ -21,6 +22,7 @@ import { tellStanding, untilUsable } from './until-usable.ts';
 export interface RunFlags {
   readonly wait: string;
   readonly state?: string;
+  readonly set?: readonly string[];
   readonly verbose?: true;
   readonly checkConfig?: true;
 }
@@ -43,8 +45,9 @@ export async function run({ file: name, command, flags }: RunOptions, output: Co
   const waitMs = parseDurationFlag('--wait', flags.wait);
   const file = resolve(name);
   const appPort = await findFreePort();
-  const { state } = flags;
-  const load = () => loadAgentFile({ file, env: environment, command, state, appPort, uid: process.getuid?.() });
+  const state = flags.state === undefined ? {} : { state_dir: resolve(flags.state) };
+  const settings = { ...readSettings(flags.set ?? []), ...state };
+  const load = () => loadAgentFile({ file, env: environment, command, settings, appPort, uid: process.getuid?.() });
   const agentFile = load();
   if (flags.checkConfig === true) {
     output.print(`${file}: in order`);
@@ -63,11 +66,12 @@ export async function run({ file: name, command, flags }: RunOptions, output: Co
     const logger = createLogger({ name: 'sidecar', level: config.log_level, destination: folder.log });
     const source = { file, load: () => load().config };
     const sidecar = createSidecar({ config, folder: dirname(file), source, logger, version: VERSION });
-    const code = await runBehind(sidecar, { command: [program, ...args], agentFile, waitMs, tell });
-    output.exitCode(code);
-  } catch (error) {
-    if (folder.logFile !== undefined) tell(`the sidecar's log is ${folder.logFile}`);
-    throw error;
+    try {
+      output.exitCode(await runBehind(sidecar, { command: [program, ...args], agentFile, waitMs, tell }));
+    } catch (error) {
+      if (folder.logFile !== undefined) tell(`the sidecar's log is ${folder.logFile}`);
+      throw error;
+    }
   } finally {
     folder.close();
   }
@@ -135,7 +139,9 @@ function isThere(program: string, { env }: AgentFile, output: CommandOutput): bo
   const found = findProgram(program, env['PATH'] ?? environment['PATH']);
   if (found === 'found') return true;
   if (found === 'missing') {
-    output.error(`ait: ${program}: command not found\n  try: is it installed, and in PATH? a path needs a / in it: ./${program}`);
+    output.error(
+      `ait: ${program}: command not found\n  try: is it installed, and in PATH? a path needs a / in it: ./${program}`,
+    );
     output.exitCode(NOT_FOUND);
   } else {
     output.error(`ait: ${program}: cannot be executed\n  try: chmod +x, or name its interpreter: python3 ${program}`);
