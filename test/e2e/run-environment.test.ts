@@ -10,7 +10,7 @@ import { pollUntil } from '../support/poll-until.ts';
 const CALLER = `
 console.log(JSON.stringify(process.env));
 const socket = require('node:net').connect(process.env.AIT_PEER_RESEARCHER.replace('unix:', ''));
-socket.write('hello').on('error', () => undefined);
+socket.on('error', () => undefined).write('hello');
 socket.once('data', (answer) => { console.log('answer ' + answer); socket.destroy(); });
 socket.once('close', () => process.exit());
 `;
