@@ -9,11 +9,11 @@ import { pollUntil } from '../support/poll-until.ts';
 /** Starts another process, which heeds nothing it can do without, and prints both; then waits or ends. */
 const parent = (then: 'waits' | 'ends', heeds: 'heeding' | 'deaf' = 'deaf') => `
 const deaf = "for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.on(signal, () => undefined);";
-const idle = "setInterval(() => 0, 999); process.send('up');";
-const child = require('node:child_process').fork('-e', [], {
-  execPath: process.execPath, execArgv: ['-e', ${heeds === 'deaf' ? 'deaf + ' : ''}idle], stdio: 'ignore',
-});
-child.once('message', () => {
+const idle = "setInterval(() => 0, 999); console.log('up');";
+const script = ${heeds === 'deaf' ? 'deaf + ' : ''}idle;
+const stdio = ['ignore', 'pipe', 'ignore'];
+const child = require('node:child_process').spawn(process.execPath, ['-e', script], { stdio });
+child.stdout.once('data', () => {
   console.log('pids ' + process.pid + ' ' + child.pid);
   ${then === 'ends' ? 'process.exit(0);' : 'process.on("SIGTERM", () => undefined);'}
 });
