@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { after, test } from 'node:test';
 import { defaultStateDir, loadAgentFile } from '../../../../src/cli/run/agent-file.ts';
 import { ConfigError } from '../../../../src/platform/config-source.ts';
@@ -103,4 +103,13 @@ test('another user, AIT_ variables and names that are none are refused, all at o
       return true;
     },
   );
+});
+
+test('the example file of the package is in order, and its paths lead to what is there', () => {
+  const example = new URL('../../../../examples/agent.yaml', import.meta.url).pathname;
+  const { config, env } = loadAgentFile({ file: example, env: {}, command: [], settings: {}, appPort: 1, uid: 1000 });
+  assert.deepEqual(env, { RESEARCHER: '${peer.researcher}', AGENT_HOME: 'planner' });
+  const { system_prompt: prompts } = config.measure;
+  assert.ok(typeof prompts === 'object');
+  for (const path of Object.values(prompts).flat()) assert.ok(existsSync(join(dirname(example), path)), path);
 });
