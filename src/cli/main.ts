@@ -9,6 +9,7 @@ import { registerExplainCommand } from './explain-command.ts';
 import { registerMeshCommands } from './mesh-command.ts';
 import { registerOperatorCommands } from './operator-command.ts';
 import { registerPolicyCommands } from './operator/policy-commands.ts';
+import { registerRunCommand } from './run-command.ts';
 import { registerSidecarCommand } from './sidecar-command.ts';
 import { EXIT } from './exit-codes.ts';
 import { VERSION } from './version.ts';
@@ -23,6 +24,7 @@ registerDevCommand(program);
 registerDemoCommand(program);
 registerAuthorityCommands(program);
 registerSidecarCommand(program);
+registerRunCommand(program);
 registerBaselineCommands(program);
 registerCertsCommands(program);
 registerExplainCommand(program);
@@ -57,6 +59,8 @@ function exitCodeOf({ code }: MeshError): number {
     case 'CONFIG_INVALID':
       return EXIT.usage;
     case 'ADMIN_REFUSED':
+    case 'AGENT_REFUSED':
+    case 'JOIN_REFUSED':
       return EXIT.refused;
     case 'AUTHORITY_UNREACHABLE':
       return EXIT.unreachable;

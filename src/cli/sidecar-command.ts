@@ -1,6 +1,7 @@
 import { dirname, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { processOutput, type CommandOutput } from './command-output.ts';
+import { collectSetting, readSettings } from './settings-flag.ts';
 import { registerLifecycleVerbs } from './sidecar/lifecycle-verbs.ts';
 
 interface SidecarFlags {
@@ -20,7 +21,11 @@ export function registerSidecarCommand(program: Command, output: CommandOutput =
     .enablePositionalOptions()
     .description('run the sidecar of one agent')
     .option('-c, --config <file>', 'YAML file; AIT_SIDECAR_* variables and --set go over it', 'sidecar.yaml')
-    .option('--set <path=value>', 'one setting, for example metrics.listen=127.0.0.1:0; may be repeated', collect)
+    .option(
+      '--set <path=value>',
+      'one setting, for example metrics.listen=127.0.0.1:0; may be repeated',
+      collectSetting,
+    )
     .option('--log-level <level>', 'trace, debug, info, warn, error, fatal or silent')
     .option('--check-config', 'report all problems of the configuration, then exit: 0 none, 2 some')
     .option('--config-schema', 'print the JSON Schema of the configuration file, then exit')
@@ -61,7 +66,7 @@ async function runSidecar(flags: SidecarFlags, output: CommandOutput): Promise<v
       file,
       env: environment,
       envPrefix: SIDECAR_ENV_PREFIX,
-      flags: { ...settings(flags.set ?? []), log_level: flags.logLevel },
+      flags: { ...readSettings(flags.set ?? []), log_level: flags.logLevel },
       flagName: (path) => `--set ${path}`,
     });
   const config = load();
@@ -93,18 +98,4 @@ async function runSidecar(flags: SidecarFlags, output: CommandOutput): Promise<v
   }
   logger.info('stopping', { reason: await stopped });
   await sidecar.stop(second);
-}
-
-/** `a.b=c` pairs; what is malformed is reported with everything else that is wrong. */
-function settings(pairs: readonly string[]): Record<string, string> {
-  return Object.fromEntries(
-    pairs.map((pair) => {
-      const at = pair.indexOf('=');
-      return at < 0 ? [pair, ''] : [pair.slice(0, at), pair.slice(at + 1)];
-    }),
-  );
-}
-
-function collect(value: string, before: readonly string[] = []): readonly string[] {
-  return [...before, value];
 }

@@ -34,6 +34,8 @@ export const MESH_ERRORS = {
   ADDRESS_IN_USE: 'Another process listens on the address already.',
   ADMIN_REFUSED: 'The authority or a sidecar refused what an operator asked for; the message has its reason.',
   AUTHORITY_UNREACHABLE: 'The authority does not answer: it is not running, or the address or socket is another.',
+  AGENT_REFUSED: 'The mesh does not admit the agent as it is now; the message has the rejection code.',
+  NOT_READY: 'A sidecar was not usable in time; what it waited for is listed.',
 } as const;
 
 export type MeshErrorCode = keyof typeof MESH_ERRORS;

@@ -60,6 +60,8 @@ export interface LoadConfigOptions<TSchema extends AnySchema> {
   readonly envPrefix?: string;
   /** Variables with the prefix that are no configuration, by full name. */
   readonly ignoredEnv?: readonly string[];
+  /** Fills in what has another default here than in the schema: gets what was set, unchecked, before it is validated. */
+  readonly complete?: (draft: Record<string, unknown>) => void;
 }
 
 /**
@@ -90,6 +92,7 @@ export function loadConfig<TSchema extends AnySchema>(options: LoadConfigOptions
     draft.set({ segments, text, source: `flag ${flagName(name)}` });
   }
   draft.checkShape();
+  options.complete?.(draft.value);
 
   const result = safeParse(options.schema, draft.value, { abortEarly: false });
   for (const issue of result.issues ?? []) draft.addIssue(issue);

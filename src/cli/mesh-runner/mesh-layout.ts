@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { MeshError } from '../../domain/mesh-error.ts';
 
 /** The kernel's limit for the path of a unix socket, in bytes, less the NUL. */
-const MAX_SOCKET_PATH = 107;
+export const MAX_SOCKET_PATH = 107;
 
 /** Where everything of one mesh lies. All paths are absolute. */
 export interface MeshLayout {
@@ -73,8 +73,7 @@ function prepareRunFolder(root: string, agentNames: readonly string[]): { run: s
     mkdirSync(usual, { recursive: true, mode: 0o700 });
     return { run: usual, moved: false };
   }
-  const short = createHash('sha256').update(root).digest('hex').slice(0, 10);
-  const run = join(tmpdir(), `ait-${userInfo().uid}-${short}`);
+  const run = shortFolder(root);
   if (!fits(run)) {
     throw new MeshError('CONFIG_INVALID', `neither ${usual} nor ${run} is short enough for unix sockets`, {
       hint: `choose a shorter --state, or set TMPDIR; a socket's path has at most ${MAX_SOCKET_PATH} bytes`,
@@ -86,8 +85,18 @@ function prepareRunFolder(root: string, agentNames: readonly string[]): { run: s
   return { run, moved: true };
 }
 
-/** A folder below a shared one may have been put there by somebody else. */
-function ownFolder(folder: string): void {
+/** Where sockets go whose usual place, below `root`, has too long a path. Make it with {@link ownFolder}. */
+export function shortFolder(root: string): string {
+  const short = createHash('sha256').update(root).digest('hex').slice(0, 10);
+  return join(tmpdir(), `ait-${userInfo().uid}-${short}`);
+}
+
+/**
+ * Makes a folder that nobody else may enter. One below a shared folder may have been put there by somebody else.
+ *
+ * @throws MeshError `CONFIG_INVALID`
+ */
+export function ownFolder(folder: string): void {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const stats = lstatSync(folder);
   if (!stats.isDirectory() || stats.uid !== userInfo().uid) {

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseDuration } from '../../domain/duration.ts';
-import { isMeshError, MeshError } from '../../domain/mesh-error.ts';
+import { MeshError } from '../../domain/mesh-error.ts';
 import { systemClock } from '../../platform/clock.ts';
 import type { CommandOutput } from '../command-output.ts';
+import { parseDurationFlag } from '../duration-flag.ts';
 import { EXIT } from '../exit-codes.ts';
 import { askAdmin } from '../mesh-runner/admin-client.ts';
 import { adminSocketOf, type SidecarTarget } from './sidecar-target.ts';
@@ -30,7 +30,7 @@ type Answer = { readonly blockers: readonly Blocker[] } | { readonly nobody: str
  * @throws MeshError `CONFIG_INVALID` for flags that make no sense; `ADMIN_REFUSED` for an answer that no sidecar gives
  */
 export async function waitUntilReady(flags: WaitFlags, output: CommandOutput): Promise<void> {
-  const timeoutMs = readTimeout(flags.timeout);
+  const timeoutMs = parseDurationFlag('--timeout', flags.timeout);
   const socket = await adminSocketOf(flags);
   const startedAt = systemClock.monotonic();
   const waited = () => systemClock.monotonic() - startedAt;
@@ -66,15 +66,6 @@ function tell({ answer, ready, socket, waitedMs }: Outcome, { json, timeout }: W
     output.error(
       `no sidecar answered at ${socket} within ${timeout}: ${answer.nobody}\n  try: is it running, as whom?`,
     );
-  }
-}
-
-function readTimeout(text: string): number {
-  try {
-    return parseDuration(text);
-  } catch (error) {
-    if (!isMeshError(error)) throw error;
-    throw new MeshError('CONFIG_INVALID', `--timeout ${text}: ${error.message}`, { cause: error });
   }
 }
 

@@ -1,0 +1,90 @@
+import type { Environment } from '../../platform/environment.ts';
+import { readListenAddress } from '../../platform/listen-address.ts';
+import { fillIn, type Placeholders } from '../mesh-runner/mesh-plan.ts';
+import { withoutOwnVariables } from '../mesh-runner/package-files.ts';
+
+/** Where an agent finds what its sidecar has for it, as bound. */
+export interface AgentAddresses {
+  readonly admin: string;
+  readonly peers: readonly { readonly agent: string; readonly listen: string }[];
+  /** Where the agent calls its model: `host:port` or `unix:/path`. */
+  readonly inference?: string;
+}
+
+export interface AgentEnvironmentInput {
+  /** What `ait run` itself was started with. */
+  readonly inherited: Environment;
+  readonly addresses: AgentAddresses;
+  /** Where the agent has to listen; `undefined`: it takes no calls. */
+  readonly listen: string | undefined;
+  /** From the section `env`; goes over everything else. */
+  readonly own: Readonly<Record<string, string>>;
+}
+
+/** Clients insist on a key. This one opens nothing, and says so to whoever finds it in a log. */
+const NO_KEY = 'not-a-key--the-sidecar-has-it';
+
+/**
+ * The agent's environment: what we were given, less whatever configures a mesh process (I7: where a credential lies is
+ * none of the agent's business), and where everything is.
+ *
+ * @throws RangeError for a placeholder that stands for nothing
+ */
+export function agentEnvironment({ inherited, addresses, listen, own }: AgentEnvironmentInput): Record<string, string> {
+  const inference = addresses.inference;
+  const base = withoutOwnVariables(inherited);
+  return {
+    ...base,
+    ...Object.fromEntries(addresses.peers.map(({ agent, listen: at }) => [peerVariable(agent), at])),
+    AIT_ADMIN: addresses.admin,
+    ...(listen !== undefined && listenVariables(listen)),
+    ...(inference !== undefined && inferenceVariables(inference, base)),
+    ...expandAll(own, placeholdersOf(addresses, listen)),
+  };
+}
+
+/** What `${…}` may stand for. */
+export function placeholdersOf({ peers }: AgentAddresses, listen: string | undefined): Placeholders {
+  return { listen, peers: new Map(peers.map(({ agent, listen: at }) => [peerName(agent), at])) };
+}
+
+/**
+ * Fills in `${listen…}` and `${peer.…}`. Any other `${…}` is left as it is: a command may be a line for a shell.
+ *
+ * @throws RangeError for one of these that stands for nothing
+ */
+export function expand(text: string, placeholders: Placeholders): string {
+  return text.replaceAll(/\$\{(?:listen|peer)(?:\.[^}]*)?\}/g, (whole) => fillIn(whole, placeholders));
+}
+
+/** The variable of a peer: `AIT_PEER_TEAM_WEB_SEARCH` for `team/web-search`. */
+export function peerVariable(agent: string): string {
+  return `AIT_PEER_${peerName(agent)
+    .replaceAll(/[^A-Za-z0-9]/g, '_')
+    .toUpperCase()}`;
+}
+
+/** The name of a peer that is given by its name or SPIFFE ID. */
+export function peerName(agent: string): string {
+  return agent.replace(/^spiffe:\/\/[^/]*\/agent\//, '');
+}
+
+function listenVariables(listen: string): Record<string, string> {
+  const address = listen.startsWith('unix:') ? undefined : readListenAddress(listen);
+  return { LISTEN: listen, ...(address !== undefined && { HOST: address.host, PORT: String(address.port) }) };
+}
+
+function inferenceVariables(address: string, inherited: Environment): Record<string, string> {
+  // A unix socket is for programs that know what to do with one.
+  if (address.startsWith('unix:')) return { AIT_INFERENCE: address };
+  const key = inherited['OPENAI_API_KEY'];
+  return {
+    AIT_INFERENCE: address,
+    OPENAI_BASE_URL: `http://${address}/v1`,
+    ...((key === undefined || key === '') && { OPENAI_API_KEY: NO_KEY }),
+  };
+}
+
+function expandAll(own: Readonly<Record<string, string>>, placeholders: Placeholders): Record<string, string> {
+  return Object.fromEntries(Object.entries(own).map(([name, value]) => [name, expand(value, placeholders)]));
+}
