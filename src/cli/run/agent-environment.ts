@@ -5,7 +5,6 @@ import { withoutOwnVariables } from '../mesh-runner/package-files.ts';
 
 /** Where an agent finds what its sidecar has for it, as bound. */
 export interface AgentAddresses {
-  readonly admin: string;
   readonly peers: readonly { readonly agent: string; readonly listen: string }[];
   /** Where the agent calls its model: `host:port` or `unix:/path`. */
   readonly inference?: string;
@@ -36,7 +35,6 @@ export function agentEnvironment({ inherited, addresses, listen, own }: AgentEnv
   return {
     ...base,
     ...Object.fromEntries(addresses.peers.map(({ agent, listen: at }) => [peerVariable(agent), at])),
-    AIT_ADMIN: addresses.admin,
     ...(listen !== undefined && listenVariables(listen)),
     ...(inference !== undefined && inferenceVariables(inference, base)),
     ...expandAll(own, placeholdersOf(addresses, listen)),

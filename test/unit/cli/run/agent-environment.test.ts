@@ -3,7 +3,6 @@ import { test } from 'node:test';
 import { agentEnvironment, expand, peerVariable } from '../../../../src/cli/run/agent-environment.ts';
 
 const addresses = {
-  admin: '/s/admin.sock',
   peers: [{ agent: 'spiffe://a.example/agent/team/web-search', listen: 'unix:/s/w' }],
 };
 const nothing = { inherited: {}, addresses, listen: undefined, own: {} };
@@ -29,7 +28,6 @@ test('variables of mesh processes are not handed on, everything else is', () => 
   assert.deepEqual(agentEnvironment({ ...nothing, inherited }), {
     PATH: '/bin',
     AIT_PEER_TEAM_WEB_SEARCH: 'unix:/s/w',
-    AIT_ADMIN: '/s/admin.sock',
   });
 });
 
