@@ -10,7 +10,17 @@ import { differencesBetween } from '../../src/domain/measurement.ts';
 import { isTemplate, type KnownPrompt } from '../../src/domain/prompt/known-prompt.ts';
 import { createTemplate, matchTemplate, TemplateError } from '../../src/domain/prompt/prompt-template.ts';
 import { parseSlots, type Slot, type Slots } from '../../src/domain/prompt/slot.ts';
-import { approved, atRest, Book, check, functionTool, system, user, type Made } from '../support/in-use-world.ts';
+import {
+  approved,
+  atRest,
+  Book,
+  check,
+  functionTool,
+  nameOf,
+  system,
+  user,
+  type Made,
+} from '../support/in-use-world.ts';
 
 const PROMPT = 'You are a clerk.\nNever refund more than 50 €.\n';
 
@@ -66,7 +76,7 @@ describe('whole tuples', () => {
   const aTool = fc.constantFrom(functionTool('a'), functionTool('a', 'other'), functionTool('b'), functionTool('c'));
   const tools = fc.uniqueArray(aTool, {
     maxLength: 3,
-    selector: (tool) => String((tool['function'] as JsonObject)['name']),
+    selector: nameOf,
   });
   const model = fc.constantFrom('large', 'small');
   const made: fc.Arbitrary<Made> = fc.record({
@@ -198,7 +208,7 @@ describe('templates', () => {
             return;
           }
           const { matches } = matchTemplate(template, filled);
-          assert.equal(matches, expression(text, slots).test(filled), `${JSON.stringify([text, used, filled])}`);
+          assert.equal(matches, expression(text, slots).test(filled), JSON.stringify([text, used, filled]));
           if (matches) matched += 1;
         },
       ),
