@@ -11,12 +11,22 @@ export const AIT_JSON_1 = 'ait-json-1';
 export const AIT_SET_1 = 'ait-set-1';
 /** Named digests whose order counts: SHA-256 of their RFC 8785 list as given. */
 export const AIT_SEQ_1 = 'ait-seq-1';
+/** A prompt with typed slots: SHA-256 of the RFC 8785 form of its text's digest and its slots' declarations. */
+export const AIT_TEMPLATE_1 = 'ait-template-1';
+/** The statement that there is no instruction: SHA-256 of no bytes, which is the digest of nothing else here. */
+export const AIT_NONE_1 = 'ait-none-1';
 
 /**
  * The rule under which a digest was made. Rules do not mark what they hash (a sequence that happens to be sorted
  * digests like the set), so two digests are comparable only when their rules are equal: keep the two together.
  */
-export type Canonicalization = typeof AIT_TEXT_1 | typeof AIT_JSON_1 | typeof AIT_SET_1 | typeof AIT_SEQ_1;
+export type Canonicalization =
+  | typeof AIT_TEXT_1
+  | typeof AIT_JSON_1
+  | typeof AIT_SET_1
+  | typeof AIT_SEQ_1
+  | typeof AIT_TEMPLATE_1
+  | typeof AIT_NONE_1;
 
 /** `sha256:` and exactly 64 lowercase hexadecimal characters; {@link isDigest} checks what the type cannot. */
 export type Digest = `sha256:${string}`;
@@ -43,16 +53,13 @@ export class DigestError extends Error {
 
 const PREFIX = 'sha256:';
 const DIGEST = /^sha256:[0-9a-f]{64}$/;
-/** With the `u` flag a surrogate matches only when it is not part of a pair. */
-const LONE_SURROGATE = /\p{Surrogate}/u;
-
 /**
  * SHA-256 (FIPS 180-4) of bytes, or of a string as UTF-8.
  *
  * @throws {DigestError} `lone_surrogate`: UTF-8 encoders replace those silently, so different strings would collide.
  */
 export function sha256Digest(data: string | Uint8Array): Digest {
-  if (typeof data === 'string' && LONE_SURROGATE.test(data)) {
+  if (typeof data === 'string' && !data.isWellFormed()) {
     throw new DigestError('lone_surrogate', 'the string holds half of a surrogate pair');
   }
   return `${PREFIX}${hash('sha256', data, 'hex')}`;
@@ -107,7 +114,7 @@ function digestList(entries: readonly NamedDigest[]): Digest {
   if (entries.length === 0) throw new DigestError('empty_list', 'there is nothing to digest');
   const names = new Set<string>();
   const list = entries.map(({ name, sha256 }) => {
-    if (name === '' || LONE_SURROGATE.test(name)) {
+    if (name === '' || !name.isWellFormed()) {
       throw new DigestError('bad_name', 'a name is empty or holds half of a surrogate pair');
     }
     if (!isDigest(sha256)) throw new DigestError('bad_digest', 'an entry has no well-formed SHA-256 digest');
