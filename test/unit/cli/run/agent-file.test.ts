@@ -111,5 +111,8 @@ test('the example file of the package is in order, and its paths lead to what is
   assert.deepEqual(env, { RESEARCHER: '${peer.researcher}', AGENT_HOME: 'planner' });
   const { system_prompt: prompts } = config.measure;
   assert.ok(typeof prompts === 'object');
-  for (const path of Object.values(prompts).flat()) assert.ok(existsSync(join(dirname(example), path)), path);
+  for (const path of Object.values(prompts).flat()) {
+    assert.ok(typeof path === 'string');
+    assert.ok(existsSync(join(dirname(example), path)), path);
+  }
 });
