@@ -97,7 +97,7 @@ export function secureOutbound(options: SecureOutboundOptions): Promise<SecuredC
       socket.off('close', onClose);
       // From here on an error is followed by 'close', which is what users of the socket act on.
       socket.on('error', () => undefined);
-      const peer = inspectPeer(socket, { roots, now: now(), shown });
+      const peer = inspectPeer(socket, { roots, now: now(), shown, alpns: [alpn] });
       if (!isInspected(peer)) fail(peer);
       else resolve({ socket, raw, peer });
     });
