@@ -5,7 +5,7 @@ import type { Clock } from '../platform/clock.ts';
 import type { RandomSource } from '../platform/random.ts';
 import { NONCE_BYTES, ProofChecker, ProofMaker, type ConnectionBinding } from './exchange/connection-binding.ts';
 import type { Generation } from './identity/generation.ts';
-import type { TrustStore } from './identity/trust-store.ts';
+import type { TrustStore } from '../membership/trust-store.ts';
 import type { MeasurementResult } from './measure/measurer.ts';
 import { issuerOf } from '../crypto/chain.ts';
 import { readSvid } from '../crypto/svid.ts';

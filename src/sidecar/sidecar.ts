@@ -28,7 +28,7 @@ import { drainConnections } from './drain.ts';
 import { acceptExchange } from './exchange/acceptor.ts';
 import { dialExchange, type DialTarget } from './exchange/dialler.ts';
 import { KeepAlive } from './exchange/keep-alive.ts';
-import { TrustStore } from './identity/trust-store.ts';
+import { TrustStore } from '../membership/trust-store.ts';
 import { LiveConfig } from './live-config.ts';
 import { resolveMeasureConfig } from './measure/measure-config.ts';
 import { createMeasurer } from './measure/measurer.ts';
@@ -46,7 +46,7 @@ import { createSidecarMetrics } from './sidecar-metrics.ts';
 import { makeStateDir, reachableAddress, warnOfWeakSeparation } from './start-checks.ts';
 import { ControlServer } from './transport/control-server.ts';
 import { InboundListener } from './transport/inbound-listener.ts';
-import { splitAddress } from './transport/secure-outbound.ts';
+import { splitAddress } from '../membership/secure-outbound.ts';
 
 export interface SidecarOptions {
   readonly config: SidecarConfig;
@@ -101,7 +101,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
   const { clock = systemClock, random = systemRandom } = options;
   const stateDir = resolve(folder, config.state_dir);
   const enrollment = readEnrollment(config.authority, folder);
-  const { agent: self, trustDomain } = enrollment;
+  const { subject: self, trustDomain } = enrollment;
   const live = new LiveConfig(config, trustDomain);
   const { timing, limits } = live;
   const { handshakeTimeoutMs } = timing;

@@ -1,9 +1,9 @@
 import type { X509Certificate } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
-import { verifyChain, type VouchedIdentity } from '../../crypto/chain.ts';
-import { checkPeerCertificate, type PeerIdentity } from '../../crypto/svid.ts';
-import { trustDomainOf, type TrustDomain } from '../../domain/agent-id.ts';
-import { rejection, type Rejection } from '../../domain/rejection.ts';
+import { verifyChain, type VouchedIdentity } from '../crypto/chain.ts';
+import { checkPeerCertificate, type PeerIdentity } from '../crypto/svid.ts';
+import { trustDomainOf, type TrustDomain } from '../domain/agent-id.ts';
+import { rejection, type Rejection } from '../domain/rejection.ts';
 
 /** ALPN of the exchange, and of data connections. A socket with any other is destroyed. */
 export const CONTROL_ALPN = 'h2';

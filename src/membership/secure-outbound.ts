@@ -1,8 +1,8 @@
 import { connect as tlsConnect, type TLSSocket } from 'node:tls';
 import { connect as tcpConnect, type Socket } from 'node:net';
-import { clientTlsOptions, type TlsContext } from '../../crypto/tls-context.ts';
-import { isHostPort } from '../../domain/host-port.ts';
-import { rejection, type Rejection } from '../../domain/rejection.ts';
+import { clientTlsOptions, type TlsContext } from '../crypto/tls-context.ts';
+import { isHostPort } from '../domain/host-port.ts';
+import { rejection, type Rejection } from '../domain/rejection.ts';
 import {
   derOf,
   explainDates,
