@@ -3,7 +3,7 @@ import type { Digest } from '../../domain/canonical/digest.ts';
 import { parseStrictJsonBytes } from '../../domain/canonical/strict-json.ts';
 import { objectAt, stringAt } from '../../domain/json-shape.ts';
 import { rejection, type Rejection } from '../../domain/rejection.ts';
-import type { InspectedPeer } from '../transport/peer-inspection.ts';
+import type { InspectedPeer } from '../../membership/peer-inspection.ts';
 import { CallRefused } from './call-refused.ts';
 import { UpstreamConnection, type UpstreamConnectionOptions } from './upstream-connection.ts';
 

@@ -1,7 +1,7 @@
+import { raisedToInUse } from '../../domain/inference/in-use-assurance.ts';
 import type { InUseVerdict } from '../../domain/inference/in-use.ts';
 import {
   DIMENSIONS,
-  meetsAssurance,
   sameMeasurement,
   type Dimension,
   type DigestTuple,
@@ -71,7 +71,7 @@ export class InUseOverlay {
     }
     const confirmed = this.#confirmed;
     if (confirmed?.serial !== result.serial) return { ...result, serial };
-    return { ...result, serial, measurement: raised(measurement, confirmed.shown) };
+    return { ...result, serial, measurement: raisedToInUse(measurement, [...confirmed.shown]) };
   }
 
   /** A call that is in order. @param shown what may count as `in_use` from now on: nothing while there are other ways. */
@@ -137,14 +137,4 @@ function overlaid(atRest: Measurement, { observed, shown }: InUseDrift): Measure
   });
   // Each part came from its own dimension; only the list forgets which.
   return { ...atRest, ...(Object.fromEntries(parts) as Partial<Measurement>) };
-}
-
-/** The same digests; what calls have shown is `in_use` at least. */
-function raised(atRest: Measurement, shown: ReadonlySet<Dimension>): Measurement {
-  const parts = DIMENSIONS.map((dimension) => {
-    const value = atRest[dimension];
-    const isRaised = value !== null && shown.has(dimension) && !meetsAssurance(value.assurance, 'in_use');
-    return [dimension, isRaised ? { ...value, assurance: 'in_use' } : value] as const;
-  });
-  return Object.fromEntries(parts) as unknown as Measurement;
 }
