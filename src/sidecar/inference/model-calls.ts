@@ -17,6 +17,7 @@ export class ModelCalls {
   readonly #limit: number;
   readonly #onCount: (count: number) => void;
   #onQuiet: (() => void)[] = [];
+  #closed: Rejection | undefined;
 
   /** @param onCount is told after each change how many there are. */
   constructor({ limit, onCount }: { readonly limit: number; readonly onCount: (count: number) => void }) {
@@ -30,6 +31,7 @@ export class ModelCalls {
 
   /** Registered before anything of it is checked, so that whatever changes from now on meets it. @throws CallRefused */
   begin(correlationId: string): OpenCall {
+    if (this.#closed !== undefined) throw new CallRefused(this.#closed);
     if (this.#open.size >= this.#limit) {
       throw new CallRefused(rejection('INFERENCE_OVERLOADED', `${this.#open.size} calls are under way`));
     }
@@ -50,6 +52,11 @@ export class ModelCalls {
     this.#open.add(call);
     this.#onCount(this.#open.size);
     return call;
+  }
+
+  /** No call is begun any more. */
+  close(cause: Rejection): void {
+    this.#closed ??= cause;
   }
 
   endAll(cause: Rejection): void {
