@@ -72,6 +72,7 @@ function phaseWords({ code }: Rejection): string {
     admission: 'admission',
     live: 'live session',
     data: 'data connection',
+    inference: 'evidence of the inference service',
   };
   return words[phase];
 }
