@@ -565,6 +565,31 @@ export const REJECTIONS = {
     'The answer says that another model gave it than the approved one; the agent did not get to see it.',
     'If the provider answers under further names, list them in `inference.provider.model_map`; if not, find out who changed the model.',
   ),
+  // --- confidential inference: what a service's evidence is refused for, in the order in which it is asked
+  EVIDENCE_MALFORMED: inference(
+    'The inference service answered with no evidence of a known form: wrong type, algorithm, members or spelling.',
+    'See what answers at the address of the inference service, and whether both sides are of one version.',
+  ),
+  EVIDENCE_NOT_TRUSTED: inference(
+    'The evidence is not signed by a key that hangs on an approved evidence root, or a certificate of its chain is out of its time.',
+    'Compare `evidence_roots` of the InferenceService with `ait inference describe` on the service, and both clocks.',
+  ),
+  EVIDENCE_STALE: inference(
+    'The evidence answers another nonce, or was made too long ago or in the future; the detail has both.',
+    'Correct the clock that is off (NTP). With clocks in order somebody replays evidence: treat it as an attack.',
+  ),
+  EVIDENCE_KEY_MISMATCH: inference(
+    'The evidence speaks of another TLS key than the one that this connection ends at.',
+    'Somebody stands between the sidecar and the service and passes on its evidence: treat it as an attack.',
+  ),
+  EVIDENCE_SIMULATED: inference(
+    'The evidence says of itself that it is simulated, and policy does not accept that.',
+    'Use a service with real hardware; for development set `accept_simulated_evidence: true` of the InferenceService.',
+  ),
+  EVIDENCE_MEASUREMENT_UNKNOWN: inference(
+    'The service runs something else than what is approved: its launch measurement is not in `measurements`.',
+    'If it was updated on purpose, approve what `ait inference describe` prints; if not, find out who changed it.',
+  ),
 } as const satisfies Record<string, Row>;
 
 export type RejectionCode = keyof typeof REJECTIONS;
@@ -579,6 +604,11 @@ function row(
   action: string,
 ): Row {
   return { phase, wire, grpc, http, meaning, action };
+}
+
+/** Nobody is told on the wire: it is our own agent's call that goes nowhere. */
+function inference(meaning: string, action: string): Row {
+  return row('inference', 'NOT_PERMITTED', 'FAILED_PRECONDITION', 412, meaning, action);
 }
 
 function drift(what: string): Row {
