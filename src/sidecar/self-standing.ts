@@ -56,6 +56,11 @@ export class SelfStanding {
     return this.#rejection === undefined ? this.#permit?.permit.baseline : undefined;
   }
 
+  /** The baseline that we were last admitted under, whatever stands against us now: being retired does not count for it. */
+  get heldUnder(): string | undefined {
+    return this.#permit?.permit.baseline;
+  }
+
   /** Judges at once what can be judged at once. Called on every change, and every second. */
   evaluate(): Rejection | undefined {
     const measured = this.#deps.measurement();
