@@ -355,6 +355,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
       generation,
       outage,
       addresses: () => addresses(),
+      clearInUseDrift: () => overlay.clear(),
     }),
   });
   const addresses = (): SidecarAddresses => ({
