@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import type { IncomingMessage } from 'node:http';
 import { test } from 'node:test';
 import type { RejectionCode } from '../../src/domain/rejection.ts';
 import { chat, chatBody, errorOf, openCall } from '../support/model-caller.ts';
@@ -37,7 +38,7 @@ test('what policy takes back ends calls that are under way at once, and lets no 
       };
       const call = openCall(planner, {});
       call.end(chatBody(planner, { stream: true }));
-      const [response] = (await once(call, 'response')) as [import('node:http').IncomingMessage];
+      const [response] = (await once(call, 'response')) as [IncomingMessage];
       let text = '';
       response.on('data', (chunk: Buffer) => (text += chunk.toString()));
       const from = planner.sidecar.mark();

@@ -122,7 +122,6 @@ export const inferenceSection = v.pipe(
 );
 
 export type InferenceConfig = v.InferOutput<typeof inferenceSection>;
-export type ServiceConfig = v.InferOutput<typeof service>;
 export type ProviderConfig = v.InferOutput<typeof provider>;
 
 function bytes(byDefault: number, text: string) {
