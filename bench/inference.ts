@@ -58,7 +58,7 @@ const shown = (ms: number) => `${ms.toFixed(3)} ms`;
 
 if (values.help) console.log('npm run bench:inference -- [--calls 200] [--streams 200]');
 else {
-  test('what the inference port adds', async (t) => {
+  await test('what the inference port adds', async (t) => {
     const mesh = await startMesh(t, { agents: { planner: { start: false } } });
     const model = new RealModel(mesh);
     t.after(() => model.stop());

@@ -92,9 +92,9 @@ test('an operator ends it, and is told whether there was any', (t) => {
 test('a file that becomes what the call showed does not make it right, nor does one that cannot be read', (t) => {
   const { overlay, now, set } = world(t);
   overlay.drifted(drift('b'), { correlationId: 'x' });
-  set({ measurement: measured('c'), serial: 2 } as never);
+  set({ measurement: measured('c'), serial: 2 });
   assert.deepEqual(now().measurement.system_prompt?.prompts, prompt('b').prompts);
-  set({ ok: false, rejection: rejection('MEASUREMENT_UNREADABLE', 'gone'), dimension: 'tools', serial: 3 } as never);
+  set({ ok: false, rejection: rejection('MEASUREMENT_UNREADABLE', 'gone'), dimension: 'tools', serial: 3 });
   assert.equal(overlay.current().ok, false, 'what fails at rest fails');
 });
 
@@ -110,7 +110,7 @@ test('what calls show is in_use until what lies on disk changes; it is never low
     [now().measurement.system_prompt?.assurance, now().measurement.model?.assurance],
     ['in_use', 'in_use'],
   );
-  set({ measurement: measured('a'), serial: 2 } as never);
+  set({ measurement: measured('a'), serial: 2 });
   assert.equal(now().measurement.system_prompt?.assurance, 'at_rest');
 });
 
