@@ -136,7 +136,10 @@ export class ServiceUpstream implements Upstream {
     const permission = this.#options.permission();
     if (isRejection(permission)) return permission;
     const connection = await this.#connect(signal);
-    if (!(connection instanceof AttestedConnection)) return this.#heard(connection) ?? connection;
+    if (!(connection instanceof AttestedConnection)) {
+      // That the agent hung up says nothing of the service.
+      return signal.aborted ? connection : (this.#heard(connection) ?? connection);
+    }
     this.#pool.add(connection);
     const refused = await this.#attest(connection, signal);
     if (refused === undefined) return connection;
