@@ -1,0 +1,336 @@
+/** The manifests under deploy/kubernetes, judged by Kubernetes' schemas and by the processes that they start. */
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+import { parse } from 'yaml';
+import {
+  MANIFESTS,
+  containersOf,
+  mountVolumes,
+  podTemplates,
+  problemsOf,
+  readManifests,
+  type Container,
+  type Labels,
+  type PodTemplate,
+} from '../support/kubernetes-manifests.ts';
+import { runAit } from '../support/run-ait.ts';
+
+const manifests = readManifests();
+const pods = podTemplates(manifests);
+const agentPods = pods.filter(({ of }) => of.metadata.namespace === 'agents');
+const ofKind = (kind: string) => manifests.filter((each) => each.kind === kind);
+const nameOf = ({ of }: PodTemplate, container?: Container) =>
+  `${of.file}: ${of.kind}${container === undefined ? '' : ` ${container.name}`}`;
+/** `ait` itself, and not an example agent. */
+const isAit = ({ image }: Container) => image === 'ait-mesh';
+
+/** What an operator makes by hand: docs/platform-engineer.md says how. */
+const BY_HAND = {
+  'ait-authority-root': { sha256: 'ab'.repeat(32) },
+  'ait-cluster-keys': {
+    'jwks.json':
+      '{"keys":[{"kty":"EC","crv":"P-256","kid":"k1","alg":"ES256","use":"sig","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}]}',
+  },
+};
+const configMaps = new Map<string, Readonly<Record<string, string>>>([
+  ...Object.entries(BY_HAND),
+  ...ofKind('ConfigMap').map(({ metadata, data = {} }) => [metadata.name ?? '', data] as const),
+]);
+
+/** A container's files below a temporary folder, its configuration rewritten to match, and its environment. */
+function placed(t: TestContext, pod: PodTemplate, container: Container) {
+  const folder = mkdtempSync(join(tmpdir(), 'ait-pod-'));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  const inFolder = mountVolumes({ pod, container, folder }, configMaps);
+  const [, flag, config] = container.args;
+  assert.equal(flag, '--config', nameOf(pod, container));
+  const path = inFolder(config ?? '');
+  writeFileSync(path, inFolder(readFileSync(path, 'utf8')));
+  const env = new Map<string, string>([['POD_IP', '10.1.2.3']]);
+  for (const { name, value, valueFrom } of container.env ?? []) {
+    const reference = valueFrom?.configMapKeyRef;
+    const text = reference === undefined ? value : configMaps.get(reference.name)?.[reference.key];
+    if (text !== undefined)
+      env.set(
+        name,
+        text.replaceAll(/\$\((\w+)\)/g, (_, other: string) => env.get(other) ?? ''),
+      );
+  }
+  return { folder, path, inFolder, env: Object.fromEntries(env) };
+}
+
+test('every object is what the official schema says, with no member that it does not know', () => {
+  assert.ok(manifests.length >= 15 && pods.length >= 4);
+  for (const manifest of manifests)
+    assert.deepEqual(problemsOf(manifest), [], `${manifest.file}: ${manifest.kind} ${manifest.metadata.name}`);
+});
+
+test('the check of members finds a misspelled one, wherever it is', () => {
+  const [deployment] = ofKind('Deployment');
+  const wrong = JSON.parse(JSON.stringify(deployment).replace('"readOnlyRootFilesystem"', '"readOnlyRootFileSystem"'));
+  assert.match(problemsOf(wrong).join(), /containers\.0\.securityContext\.readOnlyRootFileSystem is not in the schema/);
+});
+
+test('the kustomization names every file but the job, and every image', () => {
+  const { resources, images } = parse(readFileSync(join(MANIFESTS, 'kustomization.yaml'), 'utf8')) as {
+    resources: string[];
+    images: { name: string }[];
+  };
+  const files = new Set(manifests.map(({ file }) => file));
+  files.delete('planner-job.yaml');
+  assert.deepEqual(new Set(resources), files);
+  const used = pods.flatMap((pod) => containersOf(pod).map(({ image }) => image));
+  assert.deepEqual(new Set(used), new Set(images.map(({ name }) => name)));
+});
+
+test('the processes accept the configuration and the policy that they would get', async (t) => {
+  for (const pod of pods) {
+    for (const container of containersOf(pod).filter(isAit)) {
+      const { path, env } = placed(t, pod, container);
+      const verb = container.args[0] ?? '';
+      const { code, output } = await runAit([verb, '--config', path, '--check-config'], { env, deadlineMs: 60_000 });
+      assert.equal(code, 0, `${nameOf(pod, container)}\n${output}`);
+    }
+  }
+});
+
+test('without the root of the authority a sidecar would not start', async (t) => {
+  const pod = pods.find(({ of }) => of.file === 'planner.yaml')!;
+  const { path, env } = placed(t, pod, containersOf(pod).find(isAit)!);
+  const { AIT_SIDECAR_AUTHORITY__ROOT_SHA256: _, ...rest } = env as Record<string, string>;
+  const rootless = await runAit(['sidecar', '--config', path, '--check-config'], { env: rest });
+  assert.equal(rootless.code, 2, rootless.output);
+  assert.match(rootless.output, /root_sha256/);
+});
+
+test('what is mounted into a pod is what its baseline approves', async (t) => {
+  for (const pod of agentPods) {
+    const { path, folder } = placed(t, pod, containersOf(pod).find(isAit)!);
+    const agent = pod.labels['ait-mesh.dev/agent'] ?? '';
+    const baseline = join(folder, 'baseline.yaml');
+    writeFileSync(baseline, configMaps.get('ait-baselines')?.[`${agent}-baseline.yaml`] ?? '');
+    const { code, output } = await runAit(['baseline', 'verify', baseline, '--config', path], { deadlineMs: 60_000 });
+    assert.equal(code, 0, `${nameOf(pod)}\n${output}`);
+  }
+});
+
+/** The part after the last colon. */
+const portOf = (address: string) => Number(address.slice(address.lastIndexOf(':') + 1));
+
+test('every port and probe is one that the process serves', (t) => {
+  for (const pod of pods) {
+    for (const container of containersOf(pod).filter(isAit)) {
+      const where = nameOf(pod, container);
+      const config = parse(readFileSync(placed(t, pod, container).path, 'utf8')) as Record<string, never>;
+      const section = (name: string) => (config[name] ?? {}) as { listen?: string };
+      const [verb] = container.args;
+      const listens: Record<string, string> =
+        verb === 'sidecar'
+          ? { mesh: section('inbound').listen ?? ':17443', metrics: section('metrics').listen ?? ':17090' }
+          : verb === 'authority'
+            ? { grpc: config['listen'] ?? '', metrics: config['metrics_listen'] ?? '' }
+            : { https: config['listen'] ?? '', metrics: section('metrics').listen ?? '' };
+      assert.deepEqual(
+        Object.fromEntries((container.ports ?? []).map(({ name, containerPort }) => [name, containerPort])),
+        Object.fromEntries(Object.entries(listens).map(([name, address]) => [name, portOf(address)])),
+        where,
+      );
+      const { startupProbe, readinessProbe, livenessProbe } = container;
+      const probes = [startupProbe, readinessProbe, livenessProbe].map((probe) => {
+        assert.equal(probe?.httpGet.port, 'metrics', where);
+        return probe.httpGet.path;
+      });
+      assert.deepEqual(probes, [verb === 'sidecar' ? '/readyz/mesh' : '/readyz', '/readyz', '/livez'], where);
+    }
+  }
+});
+
+test('no process is root, none can write its image, and agent and sidecar are two users', () => {
+  for (const pod of pods) {
+    const context = pod.spec['securityContext'] as Record<string, unknown>;
+    assert.equal(context['runAsNonRoot'], true, nameOf(pod));
+    assert.deepEqual(context['seccompProfile'], { type: 'RuntimeDefault' }, nameOf(pod));
+    assert.equal(pod.spec['automountServiceAccountToken'], false, nameOf(pod));
+    assert.equal(pod.spec['enableServiceLinks'], false, nameOf(pod));
+    for (const container of containersOf(pod)) {
+      const { allowPrivilegeEscalation, readOnlyRootFilesystem, capabilities } = container.securityContext;
+      const hardened = { allowPrivilegeEscalation, readOnlyRootFilesystem, capabilities };
+      const wanted = { allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: { drop: ['ALL'] } };
+      assert.deepEqual(hardened, wanted, nameOf(pod, container));
+      assert.ok(container.resources.requests['memory'] && container.resources.limits['memory'], nameOf(pod, container));
+      assert.equal(container.resources.limits['cpu'], undefined, 'a throttled process enforces late');
+    }
+  }
+  for (const namespace of ofKind('Namespace'))
+    assert.equal(namespace.metadata.labels?.['pod-security.kubernetes.io/enforce'], 'restricted');
+});
+
+test('the agent shares the sockets and the bundle with its sidecar, and can reach nothing that is its alone', (t) => {
+  assert.ok(agentPods.length >= 3);
+  for (const pod of agentPods) {
+    const where = nameOf(pod);
+    const sidecar = containersOf(pod).find(isAit)!;
+    const agent = containersOf(pod).find((each) => !isAit(each))!;
+    assert.equal(sidecar.restartPolicy, 'Always', `${where}: native`);
+    assert.ok(pod.spec.initContainers?.includes(sidecar), where);
+    assert.notEqual(agent.securityContext['runAsUser'], sidecar.securityContext['runAsUser'], where);
+    assert.equal(pod.spec['shareProcessNamespace'], false, where);
+    assert.deepEqual(agent.volumeMounts.map(({ name }) => name).toSorted(), ['bundle', 'sockets'], where);
+    for (const { volumeMounts } of [sidecar, agent])
+      assert.equal(volumeMounts.find(({ name }) => name === 'bundle')?.readOnly, true, where);
+    const { measure, peers = [] } = parse(readFileSync(placed(t, pod, sidecar).path, 'utf8')) as {
+      measure: { agent_uid: number; agent_gids: number[] };
+      peers?: { listen: string }[];
+    };
+    assert.equal(measure.agent_uid, agent.securityContext['runAsUser'], where);
+    const { fsGroup } = pod.spec['securityContext'] as { fsGroup: number };
+    assert.deepEqual(measure.agent_gids, [agent.securityContext['runAsGroup'], fsGroup], where);
+    assert.equal(sidecar.securityContext['runAsGroup'], fsGroup, `${where}: sockets belong to the group both are in`);
+    const sockets = agent.volumeMounts.find(({ name }) => name === 'sockets')?.mountPath ?? '';
+    for (const { listen } of peers) {
+      const inAgent = `unix:${sockets}/${listen.slice(listen.lastIndexOf('/') + 1)}`;
+      assert.ok(listen.endsWith(inAgent.slice('unix:'.length)), `${where}: ${listen} is in the shared volume`);
+      assert.ok(
+        agent.env?.some(({ value }) => value === inAgent),
+        `${where}: the agent is told ${inAgent}`,
+      );
+    }
+  }
+});
+
+test('each agent joins by an account that the authority takes for it, and with the audience that it asks for', () => {
+  const authority = parse(configMaps.get('ait-authority')?.['authority.yaml'] ?? '') as {
+    trust_domain: string;
+    advertise: string;
+    kubernetes: { audience: string; accounts: Record<string, string> }[];
+  };
+  const [cluster] = authority.kubernetes;
+  const [service] = ofKind('Service').map(({ metadata, spec }) => {
+    const [port] = spec?.['ports'] as { port: number }[];
+    return `${metadata.name}.${metadata.namespace}.svc:${port?.port}`;
+  });
+  assert.equal(authority.advertise, service);
+  for (const pod of agentPods) {
+    const agent = pod.labels['ait-mesh.dev/agent'] ?? '';
+    const account = `agents/${pod.spec.serviceAccountName}`;
+    assert.equal(cluster?.accounts[account], agent, nameOf(pod));
+    assert.ok(ofKind('ServiceAccount').some(({ metadata }) => `${metadata.namespace}/${metadata.name}` === account));
+    const sources = pod.spec.volumes?.flatMap(({ projected }) => projected?.sources ?? []) ?? [];
+    const token = sources.find((each) => each.serviceAccountToken)?.serviceAccountToken as { audience?: string };
+    assert.equal(token.audience, cluster?.audience, nameOf(pod));
+    const config = pod.spec.volumes?.find(({ name }) => name === 'config')?.configMap?.name ?? '';
+    const sidecar = parse(configMaps.get(config)?.['sidecar.yaml'] ?? '') as { authority: Record<string, string> };
+    const { address, trust_domain: domain } = sidecar.authority;
+    assert.deepEqual(
+      { address, domain, agent: sidecar.authority['agent'] },
+      { address: service, domain: authority.trust_domain, agent },
+    );
+  }
+});
+
+const matches = (labels: Labels, selector: Labels) =>
+  Object.entries(selector).every(([name, value]) => labels[name] === value);
+
+test('selectors select their own pods, and no two sets of pods are taken for one', () => {
+  for (const { file, kind, metadata, spec } of manifests) {
+    const selector = spec?.['selector'] as { matchLabels?: Labels } & Labels;
+    if (selector === undefined || kind === 'NetworkPolicy') continue;
+    const found = pods.filter(
+      ({ of, labels }) =>
+        of.metadata.namespace === metadata.namespace && matches(labels, selector.matchLabels ?? selector),
+    );
+    assert.equal(
+      found.length,
+      1,
+      `${file}: ${kind} ${metadata.name} selects ${found.map((pod) => nameOf(pod)).join(', ')}`,
+    );
+  }
+});
+
+interface Policy {
+  readonly podSelector: { readonly matchLabels?: Labels };
+  readonly policyTypes: readonly string[];
+  readonly ingress?: readonly Rule[];
+  readonly egress?: readonly Rule[];
+}
+interface Rule {
+  readonly from?: readonly Target[];
+  readonly to?: readonly Target[];
+  readonly ports: readonly { readonly port: number; readonly protocol: string }[];
+}
+interface Target {
+  readonly podSelector?: { readonly matchLabels: Labels };
+  readonly namespaceSelector?: { readonly matchLabels: Labels };
+}
+
+/** `namespace/name:port` of every pod of ours that rules lead to, and the labels of those that are not ours. */
+function reach(rules: readonly Rule[], from: string): Set<string> {
+  const namespaceLabels = (name: string) => ({
+    'kubernetes.io/metadata.name': name,
+    ...ofKind('Namespace').find(({ metadata }) => metadata.name === name)?.metadata.labels,
+  });
+  const all = rules.flatMap(({ from: sources, to, ports }) => {
+    const targets = to ?? sources ?? [];
+    assert.ok(targets.length > 0 && ports.length > 0, 'a rule without targets or ports lets everybody in');
+    return targets.flatMap(({ podSelector, namespaceSelector }) => {
+      assert.ok(podSelector !== undefined, 'a whole namespace is nobody in particular');
+      const ours = pods.filter(({ of, labels }) => {
+        const namespace = of.metadata.namespace ?? '';
+        const inside =
+          namespaceSelector === undefined
+            ? namespace === from
+            : matches(namespaceLabels(namespace), namespaceSelector.matchLabels);
+        return inside && matches(labels, podSelector.matchLabels);
+      });
+      const names =
+        ours.length > 0
+          ? ours.map(({ of, labels }) => `${of.metadata.namespace}/${labels['app.kubernetes.io/name']}`)
+          : [Object.values({ ...namespaceSelector?.matchLabels, ...podSelector.matchLabels }).join('/')];
+      return names.flatMap((name) => ports.map(({ port }) => `${name}:${port}`));
+    });
+  });
+  return new Set(all);
+}
+
+test('everything is denied by default; an agent reaches its peers, the authority, inference and DNS, and nothing else', () => {
+  const policies = ofKind('NetworkPolicy').map(({ metadata, spec }) => ({
+    name: metadata.name,
+    namespace: metadata.namespace ?? '',
+    policy: spec as unknown as Policy,
+  }));
+  for (const { metadata } of ofKind('Namespace')) {
+    const deny = policies.find(({ name, namespace }) => name === 'default-deny' && namespace === metadata.name);
+    assert.deepEqual(deny?.policy, { podSelector: {}, policyTypes: ['Ingress', 'Egress'] }, metadata.name);
+  }
+  const applying = (pod: PodTemplate) =>
+    policies.filter(
+      ({ namespace, policy }) =>
+        namespace === pod.of.metadata.namespace && matches(pod.labels, policy.podSelector.matchLabels ?? {}),
+    );
+  const sidecars = ['agents/planner:17443', 'agents/planner-once:17443', 'agents/researcher:17443'];
+  const dns = 'kube-system/kube-dns:53';
+  for (const pod of agentPods) {
+    const egress = reach(
+      applying(pod).flatMap(({ policy }) => policy.egress ?? []),
+      'agents',
+    );
+    const wanted = [...sidecars, 'ait-system/ait-authority:17100', 'ait-system/ait-inference:17200', dns];
+    assert.deepEqual(egress, new Set(wanted), nameOf(pod));
+  }
+  const ports: Record<string, number[]> = {};
+  for (const pod of pods) {
+    const served = containersOf(pod).flatMap((container) =>
+      (container.ports ?? []).map(({ containerPort }) => containerPort),
+    );
+    const open = applying(pod).flatMap(({ policy }) => (policy.ingress ?? []).flatMap((rule) => rule.ports));
+    ports[nameOf(pod)] = served;
+    assert.deepEqual(
+      new Set(open.map(({ port }) => port)),
+      new Set(served),
+      `${nameOf(pod)}: what is open is what is served`,
+    );
+  }
+});
