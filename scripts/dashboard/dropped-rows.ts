@@ -205,7 +205,7 @@ const SPREADING: Row = {
       kind: 'timeseries',
       queries: [
         {
-          expr: `sum by (agent) (rate(${REFUSED}[$__rate_interval])) / sum by (agent) (rate(${of('ait_exchanges_total')}[$__rate_interval]))`,
+          expr: `sum by (agent) (${gained(REFUSED, '$__rate_interval')}) / sum by (agent) (${gained(of('ait_exchanges_total'), '$__rate_interval')})`,
           legend: '{{agent}}',
         },
       ],

@@ -71,7 +71,7 @@ test('every object is what the official schema says, with no member that it does
 test('the check of members finds a misspelled one, wherever it is', () => {
   const [deployment] = ofKind('Deployment');
   const wrong = JSON.parse(JSON.stringify(deployment).replace('"readOnlyRootFilesystem"', '"readOnlyRootFileSystem"'));
-  assert.match(problemsOf(wrong).join(), /containers\.0\.securityContext\.readOnlyRootFileSystem is not in the schema/);
+  assert.match(problemsOf(wrong).join(), /Containers\.0\.securityContext\.readOnlyRootFileSystem is not in the schema/);
 });
 
 test('the kustomization names every file but the job, and every image', () => {
@@ -334,3 +334,32 @@ test('everything is denied by default; an agent reaches its peers, the authority
     );
   }
 });
+
+test('Prometheus finds each long-lived pod once, under the names that rules and dashboard expect', () => {
+  const scrape = readFileSync(join(MANIFESTS, '../prometheus/scrape-kubernetes.yaml'), 'utf8');
+  const [job] = (parse(scrape) as { scrape_configs: ScrapeJob[] }).scrape_configs;
+  const [discovery] = job!.kubernetes_sd_configs;
+  assert.deepEqual(new Set(discovery?.namespaces.names), new Set(pods.map(({ of }) => of.metadata.namespace)));
+  const rule = (target: string) => job!.relabel_configs.find(({ target_label: label }) => label === target);
+  assert.deepEqual(rule('agent')?.source_labels, ['__meta_kubernetes_pod_label_ait_mesh_dev_agent']);
+  assert.equal(rule('job')?.replacement, 'ait-$1');
+  for (const pod of pods.filter(({ of }) => of.kind !== 'Job')) {
+    assert.equal(pod.annotations?.['ait-mesh.dev/scrape'], 'true', nameOf(pod));
+    const scraped = containersOf(pod).filter(({ ports = [] }) => ports.some(({ name }) => name === 'metrics'));
+    assert.deepEqual(
+      scraped.map(({ name }) => name),
+      [scraped[0]?.args[0]],
+      `${nameOf(pod)}: the job is called by it`,
+    );
+    if (pod.of.metadata.namespace === 'agents') assert.ok(pod.labels['ait-mesh.dev/agent'], nameOf(pod));
+  }
+});
+
+interface ScrapeJob {
+  readonly kubernetes_sd_configs: readonly { readonly namespaces: { readonly names: readonly string[] } }[];
+  readonly relabel_configs: readonly {
+    readonly source_labels: readonly string[];
+    readonly target_label?: string;
+    readonly replacement?: string;
+  }[];
+}

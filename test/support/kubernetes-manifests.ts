@@ -62,6 +62,7 @@ export interface Volume {
 export interface PodTemplate {
   readonly of: Manifest;
   readonly labels: Labels;
+  readonly annotations: Labels | undefined;
   readonly spec: Readonly<Record<string, unknown>> & {
     readonly initContainers?: readonly Container[];
     readonly containers: readonly Container[];
@@ -84,8 +85,11 @@ export function readManifests(): Manifest[] {
 /** The pods that the objects ask for. */
 export function podTemplates(manifests: readonly Manifest[]): PodTemplate[] {
   return manifests.flatMap((of) => {
-    const template = of.spec?.['template'] as { metadata: { labels: Labels }; spec: PodTemplate['spec'] } | undefined;
-    return template === undefined ? [] : [{ of, labels: template.metadata.labels, spec: template.spec }];
+    const template = of.spec?.['template'] as
+      { metadata: { labels: Labels; annotations?: Labels }; spec: PodTemplate['spec'] } | undefined;
+    if (template === undefined) return [];
+    const { labels, annotations } = template.metadata;
+    return [{ of, labels, annotations, spec: template.spec }];
   });
 }
 
