@@ -1,6 +1,9 @@
 import { gained, of, type Row } from './panel.ts';
 
 const REQUESTS = of('ait_inference_requests_total');
+/** What is not the agent's own doing; alert AitInferenceErrors counts the same. */
+const FAILED =
+  'outcome=~"model_error|INFERENCE_(UNAVAILABLE|TIMEOUT|OVERLOADED|ANSWER_INVALID|MODEL_CHANGED)|EVIDENCE_.*"';
 const quantile = (q: number, histogram: string) => {
   return `histogram_quantile(${q}, sum by (le) (rate(${of(`${histogram}_bucket`)}[$__range])))`;
 };
@@ -12,7 +15,7 @@ const INFERENCE: Row = {
     {
       title: 'Calls, by outcome',
       description:
-        'ok, aborted by the agent, or the rejection code. A …_DRIFT is an agent that says something else than what is approved.',
+        "answered, model_error (the model's own), aborted (by the agent), or the rejection code. A …_DRIFT is an agent that says something else than what is approved.",
       kind: 'bars',
       queries: [{ expr: `sum by (outcome) (${gained(REQUESTS, '$__rate_interval')}) > 0`, legend: '{{outcome}}' }],
       runbook: 'inference-errors',
@@ -20,11 +23,12 @@ const INFERENCE: Row = {
     },
     {
       title: 'Share of calls that fail',
-      description: 'By agent, without those that the agent aborted.',
+      description:
+        'By agent: failures of the service or of the way to it, among all calls that the agent did not abort.',
       kind: 'timeseries',
       queries: [
         {
-          expr: `sum by (agent) (rate(${of('ait_inference_requests_total', 'outcome!~"ok|aborted"')}[$__rate_interval])) / sum by (agent) (rate(${of('ait_inference_requests_total', 'outcome!="aborted"')}[$__rate_interval]))`,
+          expr: `sum by (agent) (rate(${of('ait_inference_requests_total', FAILED)}[$__rate_interval])) / sum by (agent) (rate(${of('ait_inference_requests_total', 'outcome!="aborted"')}[$__rate_interval]))`,
           legend: '{{agent}}',
         },
       ],

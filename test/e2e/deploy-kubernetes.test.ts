@@ -117,6 +117,11 @@ test('what is mounted into a pod is what its baseline approves', async (t) => {
   }
 });
 
+const serviceAddresses = ofKind('Service').map(({ metadata, spec }) => {
+  const [port] = spec?.['ports'] as { port: number }[];
+  return `${metadata.name}.${metadata.namespace}.svc:${port?.port}`;
+});
+
 /** The part after the last colon. */
 const portOf = (address: string) => Number(address.slice(address.lastIndexOf(':') + 1));
 
@@ -132,7 +137,7 @@ test('every port and probe is one that the process serves', (t) => {
           ? { mesh: section('inbound').listen ?? ':17443', metrics: section('metrics').listen ?? ':17090' }
           : verb === 'authority'
             ? { grpc: config['listen'] ?? '', metrics: config['metrics_listen'] ?? '' }
-            : { https: config['listen'] ?? '', metrics: section('metrics').listen ?? '' };
+            : { https: config['listen'] ?? '', metrics: section('metrics').listen ?? ':17290' };
       assert.deepEqual(
         Object.fromEntries((container.ports ?? []).map(({ name, containerPort }) => [name, containerPort])),
         Object.fromEntries(Object.entries(listens).map(([name, address]) => [name, portOf(address)])),
@@ -181,14 +186,26 @@ test('the agent shares the sockets and the bundle with its sidecar, and can reac
     assert.deepEqual(agent.volumeMounts.map(({ name }) => name).toSorted(), ['bundle', 'sockets'], where);
     for (const { volumeMounts } of [sidecar, agent])
       assert.equal(volumeMounts.find(({ name }) => name === 'bundle')?.readOnly, true, where);
-    const { measure, peers = [] } = parse(readFileSync(placed(t, pod, sidecar).path, 'utf8')) as {
+    const {
+      measure,
+      peers = [],
+      inference,
+    } = parse(readFileSync(placed(t, pod, sidecar).path, 'utf8')) as {
       measure: { agent_uid: number; agent_gids: number[] };
       peers?: { listen: string }[];
+      inference?: { listen: string; service: { address: string } };
     };
     assert.equal(measure.agent_uid, agent.securityContext['runAsUser'], where);
     const { fsGroup } = pod.spec['securityContext'] as { fsGroup: number };
     assert.deepEqual(measure.agent_gids, [agent.securityContext['runAsGroup'], fsGroup], where);
     assert.equal(sidecar.securityContext['runAsGroup'], fsGroup, `${where}: sockets belong to the group both are in`);
+    if (inference !== undefined) {
+      assert.ok(
+        agent.env?.some(({ value }) => value === `http://${inference.listen}/v1`),
+        `${where}: its model`,
+      );
+      assert.ok(serviceAddresses.includes(inference.service.address), `${where}: ${inference.service.address}`);
+    }
     const sockets = agent.volumeMounts.find(({ name }) => name === 'sockets')?.mountPath ?? '';
     for (const { listen } of peers) {
       const inAgent = `unix:${sockets}/${listen.slice(listen.lastIndexOf('/') + 1)}`;
@@ -208,10 +225,7 @@ test('each agent joins by an account that the authority takes for it, and with t
     kubernetes: { audience: string; accounts: Record<string, string> }[];
   };
   const [cluster] = authority.kubernetes;
-  const [service] = ofKind('Service').map(({ metadata, spec }) => {
-    const [port] = spec?.['ports'] as { port: number }[];
-    return `${metadata.name}.${metadata.namespace}.svc:${port?.port}`;
-  });
+  const [service] = serviceAddresses;
   assert.equal(authority.advertise, service);
   for (const pod of agentPods) {
     const agent = pod.labels['ait-mesh.dev/agent'] ?? '';
