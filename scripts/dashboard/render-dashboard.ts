@@ -91,7 +91,7 @@ function renderPanel(panel: Panel, place: { readonly id: number; readonly gridPo
     description,
     datasource: DATASOURCE,
     targets: queries.map(({ expr, legend }, index) => ({
-      refId: String.fromCodePoint('A'.codePointAt(0)! + index),
+      refId: 'ABCDEFGH'.charAt(index),
       datasource: DATASOURCE,
       expr,
       legendFormat: legend,

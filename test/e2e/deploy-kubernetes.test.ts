@@ -117,8 +117,8 @@ test('what is mounted into a pod is what its baseline approves', async (t) => {
   }
 });
 
-const serviceAddresses = ofKind('Service').map(({ metadata, spec }) => {
-  const [port] = spec?.['ports'] as { port: number }[];
+const serviceAddresses = ofKind('Service').map(({ metadata, spec = {} }) => {
+  const [port] = spec['ports'] as { port: number }[];
   return `${metadata.name}.${metadata.namespace}.svc:${port?.port}`;
 });
 
