@@ -1,14 +1,12 @@
 /** The manifests under deploy/kubernetes, judged by Kubernetes' schemas and by the processes that they start. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { parse } from 'yaml';
 import {
   MANIFESTS,
   containersOf,
-  mountVolumes,
   podTemplates,
   problemsOf,
   readManifests,
@@ -16,6 +14,7 @@ import {
   type Labels,
   type PodTemplate,
 } from '../support/kubernetes-manifests.ts';
+import { allConfigMaps, placeContainer } from '../support/placed-container.ts';
 import { runAit } from '../support/run-ait.ts';
 
 const manifests = readManifests();
@@ -27,40 +26,12 @@ const nameOf = ({ of }: PodTemplate, container?: Container) =>
 /** `ait` itself, and not an example agent. */
 const isAit = ({ image }: Container) => image === 'ait-mesh';
 
-/** What an operator makes by hand: docs/platform-engineer.md says how. */
-const BY_HAND = {
-  'ait-authority-root': { sha256: 'ab'.repeat(32) },
-  'ait-cluster-keys': {
-    'jwks.json':
-      '{"keys":[{"kty":"EC","crv":"P-256","kid":"k1","alg":"ES256","use":"sig","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}]}',
-  },
+const configMaps = allConfigMaps(manifests);
+const placed = (t: TestContext, pod: PodTemplate, container: Container) => {
+  const made = placeContainer({ pod, container, configMaps });
+  t.after(() => rmSync(made.folder, { recursive: true, force: true }));
+  return made;
 };
-const configMaps = new Map<string, Readonly<Record<string, string>>>([
-  ...Object.entries(BY_HAND),
-  ...ofKind('ConfigMap').map(({ metadata, data = {} }) => [metadata.name ?? '', data] as const),
-]);
-
-/** A container's files below a temporary folder, its configuration rewritten to match, and its environment. */
-function placed(t: TestContext, pod: PodTemplate, container: Container) {
-  const folder = mkdtempSync(join(tmpdir(), 'ait-pod-'));
-  t.after(() => rmSync(folder, { recursive: true, force: true }));
-  const inFolder = mountVolumes({ pod, container, folder }, configMaps);
-  const [, flag, config] = container.args;
-  assert.equal(flag, '--config', nameOf(pod, container));
-  const path = inFolder(config ?? '');
-  writeFileSync(path, inFolder(readFileSync(path, 'utf8')));
-  const env = new Map<string, string>([['POD_IP', '10.1.2.3']]);
-  for (const { name, value, valueFrom } of container.env ?? []) {
-    const reference = valueFrom?.configMapKeyRef;
-    const text = reference === undefined ? value : configMaps.get(reference.name)?.[reference.key];
-    if (text !== undefined)
-      env.set(
-        name,
-        text.replaceAll(/\$\((\w+)\)/g, (_, other: string) => env.get(other) ?? ''),
-      );
-  }
-  return { folder, path, inFolder, env: Object.fromEntries(env) };
-}
 
 test('every object is what the official schema says, with no member that it does not know', () => {
   assert.ok(manifests.length >= 15 && pods.length >= 4);

@@ -62,7 +62,7 @@ interface Rule {
   readonly annotations: Readonly<Record<string, string>>;
 }
 
-test('every alert has a severity, a section of the runbook, and a test that has it fire and one that does not', () => {
+test('every alert has a severity, a section of the runbook, and a test that has it fire', () => {
   const read = (name: string) => parse(readFileSync(`${root}/deploy/prometheus/${name}`, 'utf8')) as unknown;
   const { groups } = read('alerts.yaml') as { groups: { rules: Rule[] }[] };
   const alerts = groups.flatMap(({ rules }) => rules).filter(({ alert }) => alert !== undefined);
