@@ -84,3 +84,15 @@ test('every alert has a severity, a section of the runbook, and a test that has 
     );
   }
 });
+
+test('dashboard and alerts ask for metrics that there are, and rules of our own', () => {
+  const reference = readFileSync(`${root}/docs/reference/metrics.md`, 'utf8');
+  const known = new Set([...reference.matchAll(/`(ait_\w+)`/g)].map(([, name]) => name));
+  const rules = readFileSync(`${root}/deploy/prometheus/alerts.yaml`, 'utf8');
+  const recorded = new Set([...rules.matchAll(/record: (ait:\S+)/g)].map(([, name]) => name));
+  const queries = panels.flatMap(({ targets = [] }) => targets.map(({ expr }) => expr)).join('\n');
+  const asked = [...`${queries}\n${rules}`.matchAll(/\bait[_:][\w:]+/g)].map(([name]) => name);
+  assert.ok(asked.length > 100);
+  const unknown = asked.filter((name) => !recorded.has(name) && !known.has(name.replace(/_(bucket|sum|count)$/, '')));
+  assert.deepEqual(new Set(unknown), new Set());
+});
