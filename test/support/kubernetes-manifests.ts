@@ -97,6 +97,14 @@ export function containersOf({ spec }: PodTemplate): Container[] {
   return [...(spec.initContainers ?? []), ...spec.containers];
 }
 
+/** Whether a selector's labels are all there. */
+export const matches = (labels: Labels, selector: Labels): boolean =>
+  Object.entries(selector).every(([name, value]) => labels[name] === value);
+
+/** For messages: the file, and what of it. */
+export const nameOf = ({ of }: PodTemplate, container?: Container): string =>
+  `${of.file}: ${of.kind}${container === undefined ? '' : ` ${container.name}`}`;
+
 const require = createRequire(import.meta.url);
 
 /**
