@@ -1,0 +1,112 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { readDashboard, withVariables } from '../support/grafana-dashboard.ts';
+import { startMesh } from '../support/mesh.ts';
+import { pollUntil } from '../support/poll-until.ts';
+import { startPrometheus } from '../support/prometheus-server.ts';
+
+/** What this mesh gives no reason to show. Every other panel must show something. */
+const EMPTY: ReadonlySet<string> = new Set([
+  // Nobody calls a model here.
+  'Calls, by outcome',
+  'Share of calls that fail',
+  'Attestation checks',
+  'Time to the first token',
+  'Duration of calls',
+  'Tokens a second',
+]);
+
+test('every query of the dashboard is one, and what happened in a mesh is what its panels show', async (t) => {
+  const config = { timing: { drain: '200ms', heartbeat: '300ms' } };
+  const mesh = await startMesh(t, { agents: { planner: { calls: ['researcher'], config }, researcher: { config } } });
+  const [planner, researcher] = [mesh.agent('planner'), mesh.agent('researcher')];
+  const { metrics_listen: authority } = await mesh.authority.process.waitFor('authority_ready');
+  const ask = await startPrometheus(t, [
+    { job: 'ait-sidecar', address: planner.addresses.metrics, agent: 'planner' },
+    { job: 'ait-sidecar', address: researcher.addresses.metrics, agent: 'researcher' },
+    { job: 'ait-authority', address: authority as string },
+  ]);
+  const get = (path: string, parameters: Record<string, string>) =>
+    ask(`${path}?${new URLSearchParams(parameters).toString()}`);
+  const began = Date.now() / 1000;
+  /** How many of its points say something, over all the time since the start, as Grafana would draw it. */
+  const points = async (query: string): Promise<number> => {
+    const end = Date.now() / 1000;
+    const range = `${Math.max(1, Math.ceil(end - began))}s`;
+    const span = { start: String(began), end: String(end), step: '1' };
+    const { result } = (await get('/api/v1/query_range', { query: withVariables(query, range), ...span })) as {
+      result: { values: [number, string][] }[];
+    };
+    return result.flatMap(({ values }) => values).filter(([, value]) => value !== 'NaN').length;
+  };
+  const until = async (query: string) => {
+    const seen = await pollUntil(
+      async () => ({ query, points: await points(query) }),
+      (answer) => answer.points > 0,
+      { deadlineMs: 30_000, everyMs: 200 },
+    );
+    return seen.points;
+  };
+
+  // A morning: all is well, then one agent changes while it is called; it cannot be measured; it is put right; its peer
+  // dies.
+  await until('count(up == 1) == 3');
+  await planner.call('researcher');
+  await until('sum(ait_sessions) == 2');
+  await until('ait:connections:rate5m');
+  await planner.call('researcher');
+  await until('ait:unavailability:ratio_rate5m');
+  await until('ait_peer_clock_skew_seconds');
+  const open = planner.connect('researcher');
+  open.socket.write('held');
+  await open.read(4);
+  await planner.files.writePrompt('You are poisoned.\n');
+  await open.closed;
+  await assert.rejects(planner.call('researcher'));
+  await until('ait_drift_total{agent="planner",peer="self"} == 1');
+  await planner.files.writePrompt('');
+  await until('sum(ait_measurement_failures_total) > 0');
+  await planner.files.writePrompt('You are planner. Be brief.\n');
+  await pollUntil(
+    () => planner.status(),
+    ({ ready }) => ready,
+  );
+  await planner.call('researcher');
+  await until('sum(ait_sessions) == 2');
+  await researcher.sidecar.kill();
+  await assert.rejects(planner.call('researcher'));
+  await until('ait_exchanges_total{agent="planner",result!="accepted"}');
+
+  const { panels, annotations, templating } = readDashboard();
+  const asked = panels.flatMap(({ title, targets = [] }) => targets.map(({ expr }) => ({ title, expr })));
+  assert.ok(asked.length > 30);
+  await t.test('panels', async () => {
+    const shown = new Map<string, number>();
+    for (const { title, expr } of asked) shown.set(title, (shown.get(title) ?? 0) + (await points(expr)));
+    const empty = [...shown].filter(([, count]) => count === 0).map(([title]) => title);
+    assert.deepEqual(new Set(empty), EMPTY);
+  });
+  await t.test('annotations and variables', async () => {
+    for (const { expr } of annotations.list) await points(expr);
+    for (const { definition } of templating.list) {
+      const [, selector = '', label = ''] = /^label_values\((.+), (\w+)\)$/.exec(definition ?? '') ?? [];
+      if (definition === undefined) continue;
+      const series = (await get('/api/v1/series', { 'match[]': withVariables(selector) })) as Record<string, string>[];
+      assert.ok(
+        series.some((each) => each[label] !== undefined),
+        definition,
+      );
+    }
+  });
+  await t.test('alert rules: each could be evaluated, and each of its parts is a query', async () => {
+    const { groups } = (await ask('/api/v1/rules')) as {
+      groups: { rules: { name: string; query: string; health: string; lastError?: string }[] }[];
+    };
+    const rules = groups.flatMap((group) => group.rules);
+    assert.ok(rules.length > 30);
+    for (const { name, query, health, lastError } of rules) {
+      assert.equal(health, 'ok', `${name}: ${lastError}`);
+      await points(query);
+    }
+  });
+});
