@@ -1,113 +1,139 @@
-/**
- * What the sidecar adds to a streamed call of a model: time to the first token and per chunk, over asking the inference
- * service directly by TLS. Both ways alternate, over connections that are open already, on real processes.
- */
-import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
-import { request as httpRequest, Agent as HttpAgent, type IncomingMessage, type RequestOptions } from 'node:http';
-import { test } from 'node:test';
-import { parseArgs } from 'node:util';
-import { privateKeyToPem } from '../src/crypto/keys.ts';
-import { Forger } from '../test/support/forgery.ts';
-import { startMesh } from '../test/support/mesh.ts';
-import { chatBody } from '../test/support/model-caller.ts';
-import { RealModel } from '../test/support/real-model.ts';
-import { TRUST_DOMAIN } from '../test/support/test-authority.ts';
+import { parseStrictJsonBytes } from '../src/domain/canonical/strict-json.ts';
+import { checkInUse } from '../src/domain/inference/in-use-check.ts';
+import { parseModelCall } from '../src/domain/inference/parse-model-call.ts';
+import { approved, atRest, Book, functionTool, NOW } from '../test/support/in-use-world.ts';
+import { cpuMs } from './support/children.ts';
+import { nowMs } from './support/fleet-protocol.ts';
+import { InferenceMesh } from './support/inference-mesh.ts';
+import { streamOnce, type ModelTarget } from './support/model-stream.ts';
+import { readOptions } from './support/options.ts';
+import { median, percentile, report } from './support/statistics.ts';
 
-const { values } = parseArgs({
-  options: {
-    calls: { type: 'string', default: '200' },
-    streams: { type: 'string', default: '200' },
-    help: { type: 'boolean', default: false },
+const WHAT = `What the sidecar adds to an agent's calls to its model. "first": from the request to the first event of a streamed
+answer of the simulated service, straight to it over TLS 1.3 with a certificate of the agent, and through the sidecar, one
+after the other in turn. "chunk": from the moment a server writes a chunk until the client has it, at a steady pace, straight
+and through the sidecar (both without TLS to that server, which puts the time into each chunk); alone, and with many streams
+at once. "check": reading a request with a prompt of 100 KB and holding it against the baseline, in this process.`;
+
+const options = readOptions({
+  name: 'inference',
+  what: WHAT,
+  numbers: {
+    calls: { byDefault: 200, text: 'calls of each kind for the first event' },
+    rounds: { byDefault: 5, text: 'rounds of everything else' },
+    streams: { byDefault: 200, text: 'streams at once' },
+    'pace-ms': { byDefault: 20, text: 'between two chunks of a stream' },
   },
 });
+const WARM_UP = 30;
+const CHECKS = 200;
 
-interface Timed {
-  readonly firstMs: number;
-  readonly wholeMs: number;
-  readonly chunks: number;
+const mesh = new InferenceMesh();
+await mesh.up();
+const first = await firstEvents();
+const chunks = await chunkDelays();
+const checkMs = inUseChecks();
+await mesh.stop();
+
+report(
+  {
+    name: 'inference',
+    rows: [
+      row('first event, straight, ms', first.direct),
+      row('first event, through the sidecar, ms', first.through),
+      row('chunk, straight, ms', chunks.direct),
+      row('chunk, through the sidecar, ms', chunks.through),
+      row(`chunk, straight, ${options.streams} streams, ms`, chunks.manyDirect),
+      row(`chunk, through the sidecar, ${options.streams} streams, ms`, chunks.manyThrough),
+      row(`CPU of the sidecar a chunk, ${options.streams} streams, ms`, chunks.cpuPerChunk),
+      row('check of a prompt of 100 KB, ms', checkMs),
+    ],
+    targets: [
+      {
+        claim: 'added to the first event, ms, median',
+        measured: median(first.through) - median(first.direct),
+        limit: 3,
+      },
+      {
+        claim: 'added to a chunk, ms, median',
+        measured: median(chunks.through) - median(chunks.direct),
+        limit: 0.2,
+      },
+      { claim: `of ${options.streams} streams at once, failed`, measured: chunks.failed, limit: 0 },
+      { claim: 'check of a prompt of 100 KB, ms, median', measured: median(checkMs), limit: 2 },
+    ],
+    notes: ['client, sidecar and servers share the cores of this machine'],
+  },
+  options,
+);
+process.exit();
+
+function row(what: string, values: readonly number[]) {
+  return { what, median: median(values), p99: percentile(values, 0.99), of: values.length };
 }
 
-type Ask = (options: RequestOptions, callback: (response: IncomingMessage) => void) => ReturnType<typeof httpRequest>;
-
-function stream(ask: Ask, options: RequestOptions, body: string): Promise<Timed> {
-  return new Promise((resolve, reject) => {
-    const from = performance.now();
-    let firstMs = 0;
-    let chunks = 0;
-    const headers = {
-      host: 'localhost',
-      'content-type': 'application/json',
-      'content-length': Buffer.byteLength(body),
-    };
-    const request = ask({ method: 'POST', path: '/v1/chat/completions', headers, ...options }, (response) => {
-      if (response.statusCode !== 200) reject(new Error(`status ${response.statusCode}`));
-      response.on('data', (chunk: Buffer) => {
-        if (firstMs === 0) firstMs = performance.now() - from;
-        chunks += chunk.toString().split('\n\n').length - 1;
-      });
-      response.once('error', reject);
-      response.once('end', () => resolve({ firstMs, wholeMs: performance.now() - from, chunks }));
-    });
-    request.once('error', reject);
-    request.end(body);
-  });
+/** Straight and through the sidecar in turn, so that what disturbs the one disturbs the other. */
+async function firstEvents() {
+  const [direct, { target: through }] = [await mesh.direct(), await mesh.sidecarToService()];
+  const times = { direct: [] as number[], through: [] as number[] };
+  for (let call = -WARM_UP; call < options.calls; call += 1) {
+    const straight = await streamOnce(direct, mesh.call);
+    const carried = await streamOnce(through, mesh.call);
+    if (call < 0) continue;
+    times.direct.push(straight.firstMs);
+    times.through.push(carried.firstMs);
+  }
+  return times;
 }
 
-const median = (list: readonly number[]) => list.toSorted((a, b) => a - b)[Math.floor(list.length / 2)] ?? NaN;
-const shown = (ms: number) => `${ms.toFixed(3)} ms`;
+async function chunkDelays() {
+  const direct = await mesh.stampingModel(options['pace-ms']);
+  const { target: through, pid } = await mesh.sidecarTo(direct.baseUrl);
+  const delays = { direct: [] as number[], through: [] as number[] };
+  const many = { direct: [] as number[], through: [] as number[] };
+  const cpuPerChunk: number[] = [];
+  let failed = 0;
+  const manyOf = async (target: ModelTarget) => {
+    const streams = Array.from({ length: options.streams }, () => delaysOf(target));
+    const settled = await Promise.allSettled(streams);
+    failed += settled.filter(({ status }) => status === 'rejected').length;
+    return settled.flatMap((each) => (each.status === 'fulfilled' ? each.value : []));
+  };
+  for (let round = 0; round < options.rounds; round += 1) {
+    delays.direct.push(...(await delaysOf(direct)));
+    delays.through.push(...(await delaysOf(through)));
+    many.direct.push(...(await manyOf(direct)));
+    const cpuBefore = cpuMs(pid);
+    const carried = await manyOf(through);
+    many.through.push(...carried);
+    cpuPerChunk.push((cpuMs(pid) - cpuBefore) / carried.length);
+  }
+  return { ...delays, manyDirect: many.direct, manyThrough: many.through, cpuPerChunk, failed };
+}
 
-if (values.help) console.log('npm run bench:inference -- [--calls 200] [--streams 200]');
-else {
-  await test('what the inference port adds', async (t) => {
-    const mesh = await startMesh(t, { agents: { planner: { start: false } } });
-    const model = new RealModel(mesh);
-    t.after(() => model.stop());
-    await model.configure([{ id: 'large', version: '1' }]);
-    await model.approve(['planner']);
-    await model.start();
-    const planner = mesh.agent('planner');
-    planner.config['inference'] = { listen: '127.0.0.1:0', agent_only: true, service: { address: model.address } };
-    await planner.start({ awaitReady: false });
-    await planner.waitFor('sidecar_ready', () => true, { deadlineMs: 60_000 });
+/** How long each chunk of one stream took to arrive, ms. */
+async function delaysOf(target: ModelTarget): Promise<number[]> {
+  const origin = nowMs() - performance.now();
+  const { chunks } = await streamOnce(target, mesh.call);
+  return chunks.map(({ at, text }) => at + origin - Number(text));
+}
 
-    const forger = Forger.of(await mesh.authority.keys());
-    const spiffeId = `spiffe://${TRUST_DOMAIN}/agent/planner`;
-    const identity = forger.identity({ spiffeId, measurement: planner.measurement });
-    const tls = {
-      cert: identity.certPem,
-      key: privateKeyToPem(identity.keyPair.privateKey),
-      ca: forger.rootPem,
-      checkServerIdentity: () => undefined,
-      ALPNProtocols: ['http/1.1'],
-    };
-    const addressOf = (address: string) => ({ host: '127.0.0.1', port: Number(address.split(':').at(-1)) });
-    const direct = { ...addressOf(model.address), agent: new HttpsAgent({ ...tls, keepAlive: true }) };
-    const { inference } = planner.addresses as unknown as { readonly inference: string };
-    const through = { ...addressOf(inference), agent: new HttpAgent({ keepAlive: true }) };
-    t.after(() => [direct.agent.destroy(), through.agent.destroy()]);
-    const body = chatBody(planner, { stream: true });
-    const askDirect = () => stream(httpsRequest, direct, body);
-    const askThrough = () => stream(httpRequest, through, body);
-
-    for (let warm = 0; warm < 30; warm += 1) await Promise.all([askDirect(), askThrough()]);
-    const [ofDirect, ofThrough]: [Timed[], Timed[]] = [[], []];
-    for (let call = 0; call < Number(values.calls); call += 1) {
-      ofDirect.push(await askDirect());
-      ofThrough.push(await askThrough());
-    }
-    const first = (list: readonly Timed[]) => median(list.map(({ firstMs }) => firstMs));
-    const perChunk = (list: readonly Timed[]) =>
-      median(list.map(({ wholeMs, firstMs, chunks }) => (wholeMs - firstMs) / chunks));
-    console.log(`time to first token, median: direct ${shown(first(ofDirect))}, through ${shown(first(ofThrough))}`);
-    console.log(`  added ${shown(first(ofThrough) - first(ofDirect))}`);
-    console.log(
-      `per chunk after that, median: direct ${shown(perChunk(ofDirect))}, through ${shown(perChunk(ofThrough))}`,
-    );
-    console.log(`  added ${shown(perChunk(ofThrough) - perChunk(ofDirect))}`);
-
-    const from = performance.now();
-    const many = await Promise.all(Array.from({ length: Number(values.streams) }, askThrough));
-    const chunks = many.reduce((sum, timed) => sum + timed.chunks, 0);
-    console.log(`${many.length} streams at once: all whole, ${chunks} events in ${shown(performance.now() - from)}`);
+function inUseChecks(): number[] {
+  const book = new Book();
+  const prompt = 'Answer from the documents you were given, and cite them.\n'.repeat(1800);
+  const tools = ['search', 'fetch', 'summarise'].map((name) => functionTool(name));
+  const tuple = book.tuple({ prompts: { main: [prompt] }, tools, model: 'large' });
+  const world = { measurement: atRest(tuple), baselines: [approved('b1', tuple)], now: NOW, book };
+  const messages = [
+    { role: 'system', content: prompt },
+    { role: 'user', content: 'hello' },
+  ];
+  const bytes = Buffer.from(JSON.stringify({ model: 'large', messages, tools }));
+  return Array.from({ length: CHECKS }, () => {
+    const startedAt = performance.now();
+    const verdict = checkInUse(parseModelCall('chat_completions', parseStrictJsonBytes(bytes)), world);
+    const ms = performance.now() - startedAt;
+    if (!verdict.matches) throw new Error(verdict.rejection.detail);
+    return ms;
   });
 }

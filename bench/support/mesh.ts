@@ -129,9 +129,14 @@ export class BenchMesh {
   }
 }
 
+/** `ait`, as users start it. */
+export function aitCommand(args: readonly string[]): [string, ...string[]] {
+  return [process.execPath, AIT, ...args];
+}
+
 /** The sidecar as users start it. */
 export function sidecarCommand(config: string): [string, ...string[]] {
-  return [process.execPath, AIT, 'sidecar', '--config', config];
+  return aitCommand(['sidecar', '--config', config]);
 }
 
 /** The line `sidecar_ready`. */
