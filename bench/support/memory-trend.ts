@@ -1,4 +1,5 @@
 import { memoryMb } from './children.ts';
+import { slopeOf } from './statistics.ts';
 
 interface Sample {
   /** Minutes since the first. */
@@ -8,6 +9,8 @@ interface Sample {
 
 /** After the start of a process its memory grows for reasons of its own; so long it does not count, ms. */
 const WARM_UP_MS = 60_000;
+/** From fewer there is no slope to tell. */
+const MIN_SAMPLES = 12;
 
 /** The resident memory of the processes of a mesh over time, by role: a restarted process goes on the line of the old one. */
 export class MemoryTrend {
@@ -34,7 +37,7 @@ export class MemoryTrend {
     return [...this.#highest].map(([role, highest]) => ({
       role,
       highest,
-      slope: slopeOf(this.#samples.get(role) ?? []),
+      slope: slopeOfSamples(this.#samples.get(role) ?? []),
     }));
   }
 }
@@ -50,10 +53,6 @@ function residentMb(pid: number): number | undefined {
   }
 }
 
-function slopeOf(samples: readonly Sample[]): number | undefined {
-  if (samples.length < 12) return undefined;
-  const mean = (of: (sample: Sample) => number) => samples.reduce((sum, one) => sum + of(one), 0) / samples.length;
-  const [at, mb] = [mean((one) => one.at), mean((one) => one.mb)];
-  const spread = samples.reduce((sum, one) => sum + (one.at - at) ** 2, 0);
-  return samples.reduce((sum, one) => sum + (one.at - at) * (one.mb - mb), 0) / spread;
+function slopeOfSamples(samples: readonly Sample[]): number | undefined {
+  return samples.length < MIN_SAMPLES ? undefined : slopeOf(samples.map(({ at, mb }) => ({ x: at, y: mb })));
 }

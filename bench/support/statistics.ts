@@ -10,6 +10,19 @@ export function median(values: readonly number[]): number {
   return percentile(values, 0.5);
 }
 
+export interface Point {
+  readonly x: number;
+  readonly y: number;
+}
+
+/** Slope of the straight line that fits best (least squares); `NaN` where all points have one x. */
+export function slopeOf(points: readonly Point[]): number {
+  const mean = (of: (point: Point) => number) => points.reduce((sum, point) => sum + of(point), 0) / points.length;
+  const [x, y] = [mean((point) => point.x), mean((point) => point.y)];
+  const spread = points.reduce((sum, point) => sum + (point.x - x) ** 2, 0);
+  return points.reduce((sum, point) => sum + (point.x - x) * (point.y - y), 0) / spread;
+}
+
 /** Rows of a result, and the claims that were checked on it. */
 export interface Result {
   readonly name: string;
