@@ -8,8 +8,8 @@ import { Pod, type PodSpec } from '../../test/support/pod.ts';
 import { TestAuthority } from '../../test/support/test-authority.ts';
 import { temporaryFolder } from './children.ts';
 
-const PROBE = fileURLToPath(new URL('heap-probe.ts', import.meta.url));
-const NODE_OPTIONS = ['--import', 'tsx', '--import', PROBE];
+const PROBE = fileURLToPath(new URL('heap-probe.mjs', import.meta.url));
+const NODE_OPTIONS = ['--import', PROBE];
 const EVERY_MS = 100;
 const PROBE_DEADLINE_MS = 60_000;
 const MB = 1024 * 1024;
