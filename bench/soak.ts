@@ -82,7 +82,6 @@ const unexplainedLines = complaints.filter(
   (complaint) => explainComplaint(complaint, events.done, relations) === undefined,
 );
 const memory = trend.summary();
-const slopes = memory.flatMap(({ slope }) => (slope === undefined ? [] : [slope]));
 const isJudged = options.minutes >= JUDGED_FROM_MINUTES;
 
 progress('');
@@ -130,7 +129,7 @@ report(
       { claim: 'log lines at warn and above for no reason', measured: unexplainedLines.length, limit: 0 },
       { claim: 'sessions, recovery: problems', measured: problems.length, limit: 0 },
       ...(isJudged
-        ? [{ claim: 'steepest memory, MB a minute', measured: Math.max(...slopes), limit: SLOPE_MB_PER_MINUTE }]
+        ? [{ claim: 'steepest memory, MB a minute', measured: trend.steepest(), limit: SLOPE_MB_PER_MINUTE }]
         : []),
     ],
     notes: [

@@ -1,19 +1,20 @@
 import { memoryMb } from './children.ts';
-
-interface Sample {
-  /** Minutes since the first. */
-  readonly at: number;
-  readonly mb: number;
-}
+import { slopeOf, type Point } from './statistics.ts';
 
 /** After the start of a process its memory grows for reasons of its own; so long it does not count, ms. */
 const WARM_UP_MS = 60_000;
+/** From fewer there is no slope to tell. */
+const MIN_SAMPLES = 12;
 
-/** The resident memory of the processes of a mesh over time, by role: a restarted process goes on the line of the old one. */
+/**
+ * The resident memory of the processes of a mesh over time, by role. A process that was started again has the slope of
+ * its role, but begins where it begins: that it is smaller than the one before must not look like memory given back.
+ */
 export class MemoryTrend {
   readonly #startedAt = performance.now();
   readonly #seenAt = new Map<number, number>();
-  readonly #samples = new Map<string, Sample[]>();
+  /** By role and process; x in minutes since the first sample, y in MB. */
+  readonly #samples = new Map<string, Map<number, Point[]>>();
   readonly #highest = new Map<string, number>();
 
   sample(role: string, pid: number): void {
@@ -24,18 +25,26 @@ export class MemoryTrend {
     if (mb === undefined) return;
     this.#highest.set(role, Math.max(this.#highest.get(role) ?? 0, mb));
     if (now - seenAt < WARM_UP_MS) return;
-    const samples = this.#samples.get(role) ?? [];
-    samples.push({ at: (now - this.#startedAt) / 60_000, mb });
-    this.#samples.set(role, samples);
+    const processes = this.#samples.get(role) ?? new Map<number, Point[]>();
+    this.#samples.set(role, processes);
+    processes.set(pid, [...(processes.get(pid) ?? []), { x: (now - this.#startedAt) / 60_000, y: mb }]);
   }
 
-  /** By role: the slope of the straight line through its samples, MB a minute (`undefined`: too few), and the highest. */
+  /** By role: the slope of its processes, MB a minute (`undefined`: too few samples), and the highest. */
   summary(): { readonly role: string; readonly slope: number | undefined; readonly highest: number }[] {
-    return [...this.#highest].map(([role, highest]) => ({
-      role,
-      highest,
-      slope: slopeOf(this.#samples.get(role) ?? []),
-    }));
+    return [...this.#highest].map(([role, highest]) => ({ role, highest, slope: this.#slopeOf(role) }));
+  }
+
+  /** The steepest slope of any role, MB a minute; infinite where none is known: no samples prove nothing. */
+  steepest(): number {
+    const slopes = this.summary().flatMap(({ slope }) => (slope === undefined ? [] : [slope]));
+    return slopes.length === 0 ? Infinity : Math.max(...slopes);
+  }
+
+  #slopeOf(role: string): number | undefined {
+    const processes = [...(this.#samples.get(role)?.values() ?? [])];
+    const slope = slopeOf(...processes);
+    return processes.flat().length < MIN_SAMPLES || Number.isNaN(slope) ? undefined : slope;
   }
 }
 
@@ -48,12 +57,4 @@ function residentMb(pid: number): number | undefined {
       return undefined;
     throw error;
   }
-}
-
-function slopeOf(samples: readonly Sample[]): number | undefined {
-  if (samples.length < 12) return undefined;
-  const mean = (of: (sample: Sample) => number) => samples.reduce((sum, one) => sum + of(one), 0) / samples.length;
-  const [at, mb] = [mean((one) => one.at), mean((one) => one.mb)];
-  const spread = samples.reduce((sum, one) => sum + (one.at - at) ** 2, 0);
-  return samples.reduce((sum, one) => sum + (one.at - at) * (one.mb - mb), 0) / spread;
 }

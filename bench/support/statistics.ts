@@ -10,6 +10,28 @@ export function median(values: readonly number[]): number {
   return percentile(values, 0.5);
 }
 
+export interface Point {
+  readonly x: number;
+  readonly y: number;
+}
+
+/**
+ * Slope of the straight lines, one through each series and all of one slope, that fit best (least squares): how far one
+ * series lies above another says nothing. `NaN` where no series has two points of different x.
+ */
+export function slopeOf(...series: readonly (readonly Point[])[]): number {
+  const parts = series.map((points) => {
+    const mean = (of: (point: Point) => number) => points.reduce((sum, point) => sum + of(point), 0) / points.length;
+    const [x, y] = [mean((point) => point.x), mean((point) => point.y)];
+    const sum = (of: (dx: number, dy: number) => number) =>
+      points.reduce((total, point) => total + of(point.x - x, point.y - y), 0);
+    return { covariance: sum((dx, dy) => dx * dy), spread: sum((dx) => dx * dx) };
+  });
+  const total = (of: (part: { covariance: number; spread: number }) => number) =>
+    parts.reduce((sum, part) => sum + of(part), 0);
+  return total(({ covariance }) => covariance) / total(({ spread }) => spread);
+}
+
 /** Rows of a result, and the claims that were checked on it. */
 export interface Result {
   readonly name: string;

@@ -34,6 +34,11 @@ export class BoundedCache<Value> {
     this.#entries.set(key, value);
   }
 
+  /** Forgets what has ended, so that the cache is as large as what is in use, and full only under a flood. */
+  forget(isOver: (value: Value) => boolean): void {
+    for (const [key, value] of this.#entries) if (isOver(value)) this.#entries.delete(key);
+  }
+
   clear(): void {
     this.#entries.clear();
   }

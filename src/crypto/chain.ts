@@ -5,7 +5,7 @@ import { MeshError } from '../domain/mesh-error.ts';
 import { BoundedCache } from './bounded-cache.ts';
 import { KEY_USAGE, readCertificateFields, readX509 } from './certificate-fields.ts';
 import { sha256Base64Url } from './keys.ts';
-import { checkPeerCertificate } from './svid.ts';
+import { checkPeerCertificate, forgetEndedCertificates } from './svid.ts';
 import type { PeerIdentity } from './svid.ts';
 
 export type ChainCheck =
@@ -34,9 +34,9 @@ interface RootFacts {
   readonly notAfter: number;
 }
 
-/** A signature stays good or bad; dates are compared anew each time. Holds good ones only. */
+/** A signature stays good or bad; dates are compared anew each time. Holds good ones only, with the leaf's end. */
 const MAX_CACHED = 1024;
-const verified = new BoundedCache<true>(MAX_CACHED);
+const verified = new BoundedCache<{ readonly notAfter: number }>(MAX_CACHED);
 const rootFacts = new WeakMap<X509Certificate, RootFacts>();
 
 /**
@@ -59,7 +59,7 @@ export function verifyChain({ leaf, roots, at }: ChainQuestion): ChainCheck {
     if (facts?.trustDomain !== domain) continue;
     const rootDate = dateProblem('the root', facts, at);
     if (rootDate !== undefined) detail = rootDate;
-    else if (isIssuedBy(leaf, root, identity.thumbprint, facts.thumbprint)) {
+    else if (isIssuedBy({ leaf, identity, root, facts, at })) {
       return { ok: true, identity: { ...identity, issuer: facts.thumbprint }, root };
     } else detail = `no root of the trust domain ${domain} issued the certificate`;
   }
@@ -73,11 +73,11 @@ export function verifyChain({ leaf, roots, at }: ChainQuestion): ChainCheck {
 export function issuerOf({ leaf, roots }: Omit<ChainQuestion, 'at'>): string | undefined {
   const check = checkPeerCertificate(leaf);
   if (!check.ok) return undefined;
-  const { spiffeId, thumbprint } = check.identity;
+  const { identity } = check;
   for (const root of roots) {
     const facts = factsOf(root);
-    if (facts?.trustDomain !== trustDomainOf(spiffeId)) continue;
-    if (isIssuedBy(leaf, root, thumbprint, facts.thumbprint)) return facts.thumbprint;
+    if (facts?.trustDomain !== trustDomainOf(identity.spiffeId)) continue;
+    if (isIssuedBy({ leaf, identity, root, facts })) return facts.thumbprint;
   }
   return undefined;
 }
@@ -98,18 +98,28 @@ export function assertRoot(root: X509Certificate, trustDomain: TrustDomain): voi
   }
 }
 
-function isIssuedBy(
-  leaf: X509Certificate | Uint8Array,
-  root: X509Certificate,
-  leafPrint: string,
-  rootPrint: string,
-): boolean {
-  const key = `${leafPrint}.${rootPrint}`;
-  if (verified.get(key) === true) return true;
+interface IssuerQuestion extends Pick<ChainQuestion, 'leaf'> {
+  readonly identity: PeerIdentity;
+  readonly root: X509Certificate;
+  readonly facts: RootFacts;
+  /** Milliseconds since the epoch; what had ended by then is forgotten. Default: nothing is. */
+  readonly at?: number;
+}
+
+function isIssuedBy({ leaf, identity, root, facts, at }: IssuerQuestion): boolean {
+  const key = `${identity.thumbprint}.${facts.thumbprint}`;
+  if (verified.get(key) !== undefined) return true;
   const certificate = leaf instanceof Uint8Array ? asX509(leaf) : leaf;
   if (certificate === undefined || !certificate.checkIssued(root) || !certificate.verify(root.publicKey)) return false;
-  verified.set(key, true);
+  if (at !== undefined) forgetEnded(at);
+  verified.set(key, { notAfter: identity.notAfter });
   return true;
+}
+
+/** Only when something new was verified, which costs many times more. A clock that is off makes us verify again. */
+function forgetEnded(at: number): void {
+  verified.forget(({ notAfter }) => notAfter < at);
+  forgetEndedCertificates(at);
 }
 
 function asX509(der: Uint8Array): X509Certificate | undefined {

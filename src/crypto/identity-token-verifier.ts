@@ -17,7 +17,7 @@ export interface AitVerifierOptions {
    * choice, and another domain's key must not vouch for our names.
    */
   readonly keyFor: (issuer: string, keyId: string) => KeyObject | undefined;
-  /** Verified tokens to remember; default 1024, about 4 KB each. */
+  /** Verified tokens to remember at most; default 1024, about 4 KB each. Those that have ended are forgotten before. */
   readonly maxCached?: number;
 }
 
@@ -56,7 +56,12 @@ export function createAitVerifier({ keyFor, maxCached = 1024 }: AitVerifierOptio
     const result = await verifyAnew(token, keyFor);
     // The bundle changed before the caller could see the result: the key may have been taken out of it.
     if (startedIn !== generation) return verify(token);
-    if (isVerifiedToken(result)) cache.set(result.hash, result);
+    if (isVerifiedToken(result)) {
+      // Time is not ours to tell here, but the issuer's word is good for it: what had ended when this token was made has
+      // ended. Too early a word costs another verification.
+      cache.forget(({ claims }) => claims.exp < result.claims.iat);
+      cache.set(result.hash, result);
+    }
     return result;
   };
 

@@ -22,7 +22,10 @@ export interface PeerIdentity {
 export type PeerCertificateCheck =
   { readonly ok: true; readonly identity: PeerIdentity } | { readonly ok: false; readonly detail: string };
 
-/** About 1.5 KB an entry; the peers of one sidecar, twice over while they rotate. */
+/**
+ * About 1.5 KB an entry. What has ended is forgotten ({@link forgetEndedCertificates}): with that it holds the peers of
+ * one sidecar, twice over while they rotate, and fills only where there are hundreds of them.
+ */
 const MAX_CACHED = 1024;
 /** The reading of a certificate depends on its bytes alone, so every caller may share it. Holds good ones only. */
 const cache = new BoundedCache<PeerIdentity>(MAX_CACHED);
@@ -55,6 +58,11 @@ export function checkPeerCertificate(certificate: X509Certificate | Uint8Array):
   const identity: PeerIdentity = { spiffeId, thumbprint, notBefore, notAfter, publicKey };
   cache.set(thumbprint, identity);
   return { ok: true, identity };
+}
+
+/** Lets go of the readings of certificates that had ended by then, in milliseconds since the epoch: nobody shows them any more. */
+export function forgetEndedCertificates(at: number): void {
+  cache.forget(({ notAfter }) => notAfter < at);
 }
 
 /**

@@ -49,6 +49,8 @@ export class TestAgent {
   /** The sidecar's configuration; what is changed counts from the next {@link start} on. */
   readonly config: Record<string, object | string>;
   readonly processes: LoggedProcess[] = [];
+  /** Arguments for Node.js from the next start on. */
+  nodeOptions: readonly string[] = [];
 
   constructor(input: TestAgentInput) {
     this.name = input.name;
@@ -79,7 +81,7 @@ export class TestAgent {
     const { enforcement } = this.#input;
     const args =
       enforcement === undefined
-        ? [AIT_BINARY, 'sidecar', '--config', path]
+        ? [...this.nodeOptions, AIT_BINARY, 'sidecar', '--config', path]
         : ['--import', 'tsx', HALF_SIDECAR, path, JSON.stringify(enforcement)];
     this.processes.push(new LoggedProcess(`sidecar ${this.name}`, args));
     if (awaitReady) await this.waitFor('sidecar_ready');

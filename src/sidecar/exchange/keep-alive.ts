@@ -38,16 +38,23 @@ export class KeepAlive {
 
   /** Watches over one accepted session until it ends. */
   adopt(live: LiveExchange): void {
+    const { session } = live;
     const beating = new Beating(live, this.#deps, () => this.#draining);
+    const before = this.#live.get(session);
     // The connection before may still have something to say; we say nothing more there.
-    this.#live.get(live.session)?.supersede();
-    this.#live.set(live.session, beating);
+    before?.supersede();
+    this.#live.set(session, beating);
     const { logger, registry } = this.#deps;
-    const giveUp = () => registry.end(live.session, rejection('PROTOCOL_ERROR', 'a defect on our side; see the log'));
+    const giveUp = () => registry.end(session, rejection('PROTOCOL_ERROR', 'a defect on our side; see the log'));
     contain(beating.run(), { logger, what: 'keeping a session alive', giveUp });
-    registry.onceEnded(live.session, () => {
-      beating.stop();
-      if (this.#live.get(live.session) === beating) this.#live.delete(live.session);
+    if (before === undefined) this.#awaitEnd(session);
+  }
+
+  /** Once a session, and knowing nothing else: else a session would hold every connection that it ever had. */
+  #awaitEnd(session: LiveExchange['session']): void {
+    this.#deps.registry.onceEnded(session, () => {
+      this.#live.get(session)?.stop();
+      this.#live.delete(session);
     });
   }
 

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';
 import { test } from 'node:test';
-import { assertRoot, verifyChain } from '../../../src/crypto/chain.ts';
+import { assertRoot, issuerOf, verifyChain } from '../../../src/crypto/chain.ts';
+import { checkPeerCertificate } from '../../../src/crypto/svid.ts';
 import { issueSvid, openIssuer } from '../../../src/crypto/x509-issuer.ts';
 import { parseTrustDomain } from '../../../src/domain/agent-id.ts';
+import { collectGarbage } from '../../support/collect-garbage.ts';
 import { ACME, HOUR, makeRoot, makeSvid, nextSerial, NOW, PLANNER, privatePem } from './fixture.ts';
 import { oddCertificate } from './odd-certificate.ts';
 
@@ -46,6 +48,43 @@ test('dates are looked at on every call, remembered or not, and both times are t
   refused(ask(NOW - HOUR - 1), /valid from 2026-10-31T23:00:00.000Z/);
   refused(ask(Number.NaN), /our clock says NaN/);
   assert.ok(verifyChain(ask(NOW)).ok);
+});
+
+/** A function of its own: what a test that awaits has touched itself stays alive with it. */
+function remembered(leaf: X509Certificate): WeakRef<object> {
+  assert.ok(verifyChain({ leaf, roots: [acme.certificate], at: NOW }).ok);
+  const check = checkPeerCertificate(leaf);
+  assert.ok(check.ok);
+  return new WeakRef(check.identity);
+}
+
+test('a certificate is remembered until it has ended, and no longer', async () => {
+  const short = Array.from({ length: 20 }, () => makeSvid(acme.issuer, { notAfter: NOW + 10_000 }).certificate);
+  const read = [...short, svid.certificate].map(remembered);
+  const held = () => read.filter((identity) => identity.deref() !== undefined).length;
+  const verifyAnother = (at: number) => {
+    const leaf = makeSvid(acme.issuer).certificate;
+    assert.ok(verifyChain({ leaf, roots: [acme.certificate], at }).ok);
+  };
+  verifyAnother(NOW + 10_000);
+  await collectGarbage();
+  assert.equal(held(), 21, 'they are valid to the last millisecond');
+
+  // Who issued it is asked without a date, which says nothing about the others.
+  const unrelated = makeSvid(acme.issuer, { notBefore: NOW - 2 * HOUR, notAfter: NOW - HOUR }).certificate;
+  assert.ok(issuerOf({ leaf: unrelated, roots: [acme.certificate] }));
+  await collectGarbage();
+  assert.equal(held(), 21);
+
+  verifyAnother(NOW + 10_001);
+  await collectGarbage();
+  assert.equal(held(), 1, 'what has ended is still remembered');
+  assert.deepEqual(checkPeerCertificate(svid.certificate), { ok: true, identity: read.at(-1)?.deref() });
+
+  // A clock that was ahead for a moment costs another verification, and nothing more.
+  verifyAnother(NOW + HOUR);
+  for (const leaf of short) assert.ok(verifyChain({ leaf, roots: [acme.certificate], at: NOW }).ok);
+  for (const leaf of short) assert.ok(!verifyChain({ leaf, roots: [acme.certificate], at: NOW + 10_001 }).ok);
 });
 
 test('an expired root takes its certificates with it', () => {

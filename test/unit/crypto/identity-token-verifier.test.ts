@@ -76,6 +76,31 @@ test('only successes are remembered, at most as many as allowed, until the bundl
   assert.ok(!isVerifiedToken(await verifier.verify({ compact })));
 });
 
+test('a token is remembered until a newer one says that it has ended', async () => {
+  const verifier = createAitVerifier({ keyFor });
+  const tokenOf = (iat: number, exp: number) =>
+    signAit({ claims: { ...claims, iat, nbf: iat, exp }, key: authority.privateKey, keyId });
+  const { iat } = claims;
+  const [early, late, next] = await Promise.all([
+    tokenOf(iat, iat + 10),
+    tokenOf(iat, iat + 11),
+    tokenOf(iat + 10, iat + 60),
+  ]);
+  for (const token of [early, late, next]) assert.ok(isVerifiedToken(await verifier.verify({ compact: token })));
+  assert.ok(verifier.verifyCached({ compact: early }), 'it is valid to the last second');
+
+  // Whoever can make no token cannot have others forgotten.
+  const after = await tokenOf(iat + 11, iat + 60);
+  const forged = `${after.slice(0, after.lastIndexOf('.'))}.${'A'.repeat(86)}`;
+  assert.ok(!isVerifiedToken(await verifier.verify({ compact: forged })));
+  assert.ok(verifier.verifyCached({ compact: early }));
+
+  await verifier.verify({ compact: after });
+  assert.equal(verifier.verifyCached({ compact: early }), undefined);
+  for (const token of [late, next, after]) assert.ok(verifier.verifyCached({ compact: token }));
+  assert.ok(isVerifiedToken(await verifier.verify({ compact: early })), 'what is forgotten is verified anew');
+});
+
 test('a key that is withdrawn while its signature is being checked does not count', async () => {
   let key: KeyObject | undefined = authority.publicKey;
   const verifier = createAitVerifier({ keyFor: () => key });
