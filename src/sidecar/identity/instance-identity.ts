@@ -30,7 +30,7 @@ const RENEW_AT = 0.5;
 const RENEW_SPREAD = 0.1;
 /** After a failure: a twentieth of the life, within bounds. */
 const RETRY_SHARE = 0.05;
-const MIN_RETRY_MS = 1000;
+const MIN_RETRY_MS = 500;
 const MAX_RETRY_MS = 60_000;
 /** A connection that was being made during the rotation may still have to speak for the certificate that it showed. */
 const LINGER_MS = 15_000;
@@ -160,12 +160,18 @@ export class InstanceIdentity implements IdentitySource {
   /** Counted from when we got it, not from its start: that is dated back for the sake of clocks that are behind. */
   #nextRenewal(): Due {
     const { clock, random } = this.#deps;
-    if (!this.#isVouchedFor(this.#current)) return new Due(clock, this.#retryMs());
+    if (!this.#isVouchedFor(this.#current)) return this.#dueIn(this.#retryMs());
     const { notBefore, notAfter } = this.#current;
     const share = RENEW_AT + RENEW_SPREAD * (2 * random.uniform() - 1);
     const leftMs = notAfter - clock.now();
     this.#lifeMs = leftMs > 0 ? leftMs : notAfter - notBefore;
-    return new Due(clock, Math.max(leftMs * share, this.#retryMs()));
+    return this.#dueIn(Math.max(leftMs * share, this.#retryMs()));
+  }
+
+  /** Looks at that very moment, besides once a second: of a short life the rest of a second is much. A timer may come 1 ms early. */
+  #dueIn(delayMs: number): Due {
+    after({ delayMs: delayMs + 1, run: () => this.tick(), keepAlive: false });
+    return new Due(this.#deps.clock, delayMs);
   }
 
   /** Also the least time between two renewals: by a clock that is far ahead everything is always due. */
@@ -184,7 +190,7 @@ export class InstanceIdentity implements IdentitySource {
     } catch (error) {
       metrics.certificateRotations.add({ kind: 'svid', result: 'failed' });
       logger.warn('svid_renewal_failed', { error, expires: new Date(this.#current.notAfter).toISOString() });
-      this.#due = new Due(this.#deps.clock, this.#retryMs());
+      this.#due = this.#dueIn(this.#retryMs());
     }
   }
 
@@ -194,7 +200,7 @@ export class InstanceIdentity implements IdentitySource {
    */
   #goOver(): void {
     const [next, previous] = [this.#next, this.#current];
-    if (next === undefined) return;
+    if (next === undefined || this.#stopped) return;
     if (!next.caughtUp && next.instanceId === previous.instanceId && this.#isUsable(previous)) return;
     const { clock, logger, metrics } = this.#deps;
     this.#next = undefined;
