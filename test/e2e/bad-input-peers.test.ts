@@ -43,6 +43,12 @@ const STRANGERS = [
     act: (socket: Socket) => socket.write('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'),
     code: 'TLS_HANDSHAKE_FAILED',
   },
+  { what: 'nothing, and it hangs up', act: (socket: Socket) => socket.end(), code: 'TLS_HANDSHAKE_FAILED' },
+  {
+    what: 'half a ClientHello, and it hangs up',
+    act: (socket: Socket) => socket.end(HALF_HELLO),
+    code: 'TLS_HANDSHAKE_FAILED',
+  },
   { what: 'nothing', act: () => undefined, code: 'TLS_HANDSHAKE_TIMEOUT' },
   { what: 'a ClientHello by drops', act: (socket: Socket) => drip(socket, HALF_HELLO), code: 'TLS_HANDSHAKE_TIMEOUT' },
 ] as const;

@@ -128,7 +128,7 @@ export class SessionRegistry {
     session.remoteAddress = exchange.remoteAddress;
     session.terms = terms;
     session.permit = exchange.permit;
-    session.heardAt = this.#deps.clock.monotonic();
+    session.heardAt = session.continuedAt = this.#deps.clock.monotonic();
     exchange.state = 'ended';
     this.#forget(exchange);
     if (session.role === 'dialler') control.closeSoon();
