@@ -1,4 +1,3 @@
-import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AgentFiles } from '../../test/support/agent-files.ts';
 import { TestMesh } from '../../test/support/mesh.ts';
@@ -11,6 +10,8 @@ const AGENTS = 5;
 const EVERY_MS = 100;
 const AUTHORITY = { svid_lifetime: '10s', outage_tolerance: '2m' };
 const DRAIN = '5s';
+/** For every restart there may be; and the authority gives no notice that it ends within a week. */
+const CREDENTIAL = { uses: 10_000, expires: '30d' };
 /** For everybody to be able to call again, ms. */
 const RECOVERY_MS = 60_000;
 
@@ -74,10 +75,8 @@ export class SoakMesh {
     const files = new AgentFiles(join(this.mesh.folder, `${name}-files`));
     await files.create(agent);
     const calls = this.calleesOf(agent);
-    const config = { timing: { drain: DRAIN } };
-    const instance = await this.mesh.addInstance(name, { agent, files, spec: { calls, start: false, config } });
-    const credential = await this.mesh.authority.credential(agent, { uses: 10_000, expires: '24h' });
-    await writeFile(join(instance.folder, 'credential'), credential, { mode: 0o600 });
+    const spec = { calls, start: false, config: { timing: { drain: DRAIN } }, credential: CREDENTIAL };
+    const instance = await this.mesh.addInstance(name, { agent, files, spec });
     const pod = new Pod(instance, {
       speaks: speaksGrpc(agent) ? 'grpc' : 'bytes',
       everyMs: EVERY_MS,

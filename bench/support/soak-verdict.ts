@@ -23,12 +23,18 @@ const OF_THE_SETUP: ReadonlySet<string> = new Set([
   'agent_shares_user',
   'agent_user_unknown',
   'join_credential_exposed',
+  // Certificates of 10 s are what this is about.
+  'svids_end_before_tolerance',
 ]);
 
-/** A peer went, came back, or is another instance now: codes and events of log lines that this explains. */
+/**
+ * A peer went, came back, or is another instance now: codes and events of log lines that this explains. Who was just
+ * opening a connection of a session that then ended hangs up before its preface; who was just continuing it finds none.
+ */
 const PEER_WENT = [
   'PEER_ENDED', 'PEER_LOST', 'PEER_UNREACHABLE', 'PEER_REFUSED', 'PEER_ADDRESS_UNKNOWN', 'PEER_DRAINING',
   'TLS_HANDSHAKE_FAILED', 'DATA_SESSION_UNKNOWN', 'UNEXPECTED_PEER', 'WRONG_INSTANCE', 'APP_UNREACHABLE',
+  'CONTINUATION_UNKNOWN', 'DATA_PREFACE_INVALID',
 ] as const; // prettier-ignore
 const AUTHORITY_WENT = ['state_watch_broken', 'ait_renewal_failed', 'svid_renewal_failed'] as const;
 
@@ -37,9 +43,13 @@ const EXPLAINS = {
   'drain and restart': PEER_WENT,
   'kill -9 of a sidecar': PEER_WENT,
   // Who shares no grant with an agent is not even told of it.
-  'grant withdrawn': ['GRANT_MISSING', 'AGENT_UNKNOWN', 'PEER_ADDRESS_UNKNOWN', 'PEER_ENDED', 'PEER_REFUSED'],
+  'grant withdrawn': [
+    'GRANT_MISSING', 'AGENT_UNKNOWN', 'PEER_ADDRESS_UNKNOWN', 'PEER_ENDED', 'PEER_REFUSED',
+    'CONTINUATION_UNKNOWN', 'DATA_PREFACE_INVALID',
+  ],
   'instance revoked': [
-    'REVOKED', 'watch_ended', 'ait_refused', 'renewal_refused', 'svid_renewal_refused', ...AUTHORITY_WENT, ...PEER_WENT,
+    'REVOKED', 'watch_ended', 'ait_refused', 'renewal_refused', 'svid_renewal_refused', 'leaving_not_told',
+    ...AUTHORITY_WENT, ...PEER_WENT,
   ],
   'authority away': AUTHORITY_WENT,
   'kill -9 of the authority': AUTHORITY_WENT,

@@ -3,7 +3,7 @@ import { createCsr } from '../crypto/csr.ts';
 import { generateKeyPair, type KeyPair } from '../crypto/keys.ts';
 import { readSvid } from '../crypto/svid.ts';
 import { trustDomainOf } from '../domain/agent-id.ts';
-import { Due, type Clock } from '../platform/clock.ts';
+import { after, Due, type Clock } from '../platform/clock.ts';
 import type { Logger } from '../platform/logger.ts';
 import type { RandomSource } from '../platform/random.ts';
 import type { RenewSvidResponse__Output } from '../wire/generated/ait/v1/RenewSvidResponse.ts';
@@ -19,6 +19,8 @@ export interface SvidRenewalDeps {
   readonly trust: TrustStore;
   /** Spends a use of the join credential again: the way back when renewal is refused for good. */
   readonly rejoin: () => Promise<Membership>;
+  /** Called when a renewal is due, besides whatever looks from time to time. Default: nobody is. */
+  readonly onDue?: () => void;
 }
 
 /** SVIDs are renewed at half their life, give or take a tenth, so that a fleet started at once does not renew at once. */
@@ -26,7 +28,7 @@ const RENEW_AT = 0.5;
 const RENEW_SPREAD = 0.1;
 /** After a failure: a twentieth of the life, within bounds. */
 const RETRY_SHARE = 0.05;
-const MIN_RETRY_MS = 1000;
+const MIN_RETRY_MS = 500;
 const MAX_RETRY_MS = 60_000;
 
 /** When an instance renews its SVID, and how it asks for the next one. */
@@ -55,11 +57,11 @@ export class SvidRenewal {
     const share = RENEW_AT + RENEW_SPREAD * (2 * random.uniform() - 1);
     const leftMs = notAfter - clock.now();
     this.#lifeMs = leftMs > 0 ? leftMs : notAfter - notBefore;
-    return new Due(clock, Math.max(leftMs * share, this.#retryMs()));
+    return this.#dueIn(Math.max(leftMs * share, this.#retryMs()));
   }
 
   dueAfterFailure(): Due {
-    return new Due(this.#deps.clock, this.#retryMs());
+    return this.#dueIn(this.#retryMs());
   }
 
   /**
@@ -88,6 +90,13 @@ export class SvidRenewal {
       this.#deps.logger.warn('svid_renewal_refused', { reason: error.reason, next: 'joining again' });
       return this.#deps.rejoin();
     }
+  }
+
+  /** Tells at that very moment: of a short life the rest of a second is much. A timer may come 1 ms early. */
+  #dueIn(delayMs: number): Due {
+    const { clock, onDue } = this.#deps;
+    if (onDue !== undefined) after({ delayMs: delayMs + 1, run: onDue, keepAlive: false });
+    return new Due(clock, delayMs);
   }
 
   /** Also the least time between two renewals: by a clock that is far ahead everything is always due. */

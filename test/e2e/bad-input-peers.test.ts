@@ -47,6 +47,16 @@ const STRANGERS = [
   { what: 'a ClientHello by drops', act: (socket: Socket) => drip(socket, HALF_HELLO), code: 'TLS_HANDSHAKE_TIMEOUT' },
 ] as const;
 
+/** The same, for those who do not wait for an answer. */
+const HANG_UPS = [
+  { what: 'nothing, and it hangs up', act: (socket: Socket) => socket.end(), code: 'TLS_HANDSHAKE_FAILED' },
+  {
+    what: 'half a ClientHello, and it hangs up',
+    act: (socket: Socket) => socket.end(HALF_HELLO),
+    code: 'TLS_HANDSHAKE_FAILED',
+  },
+] as const;
+
 test('a caller that speaks garbage, nothing or too slowly is ended, named and counted; the others notice nothing', async (t) => {
   const mesh = await startMesh(t, {
     agents: { planner: { calls: ['researcher'] }, researcher: { config: { timing: TIMING } } },
@@ -62,7 +72,7 @@ test('a caller that speaks garbage, nothing or too slowly is ended, named and co
     assert.equal(await planner.call('researcher', 'new'), 'new');
   };
 
-  for (const { what, act, code } of STRANGERS) {
+  for (const { what, act, code } of [...STRANGERS, ...HANG_UPS]) {
     await t.test(`before TLS: ${what}: ${code}`, async (t) => {
       const [from, before] = [researcher.sidecar.mark(), await refusals(code)];
       const socket = stranger(t, researcher.inbound);

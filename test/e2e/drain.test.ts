@@ -9,8 +9,9 @@ import { readState } from '../support/forged-state.ts';
 import { pollUntil } from '../support/poll-until.ts';
 
 /** A planner, and instances of a researcher whose agents speak gRPC. */
-async function meshOfInstances(t: TestContext, names: readonly string[], drain = '20s') {
+async function meshOfInstances(t: TestContext, names: readonly string[], drain = '20s', authority = {}) {
   const mesh = await startMesh(t, {
+    authority,
     agents: { planner: { calls: ['researcher'] }, researcher: { start: false, app: false } },
   });
   const apps = new Map<string, GrpcApp>();
@@ -150,6 +151,29 @@ test('a second SIGTERM cuts at once, and the exit is still clean; a SIGHUP while
   const drained = sidecar.lines.find(({ event }) => event === 'sidecar_drained');
   assert.equal(drained?.['cut'], true);
   assert.doesNotMatch(sidecar.tail(), /defect/);
+});
+
+test('a stream outlives the certificates that it began with while its callee drains', async (t) => {
+  const { mesh, caller } = await meshOfInstances(t, ['researcher-a'], '30s', { svid_lifetime: '8s' });
+  const { sidecar } = mesh.agent('researcher-a');
+  let begun = (): void => undefined;
+  const streaming = new Promise<void>((resolve) => (begun = resolve));
+  // Every 50 ms: 12 s.
+  const stream = caller.count(240, () => begun());
+  await streaming;
+  sidecar.signal('SIGTERM');
+  await sidecar.waitFor('sidecar_draining');
+  const drainingFrom = sidecar.mark();
+  assert.equal((await stream).length, 240);
+  assert.equal(await sidecar.exited, 0, sidecar.tail());
+  const since = sidecar.lines.slice(drainingFrom);
+  assert.ok(since.some(({ event }) => event === 'session_continued'));
+  for (const { lines } of [sidecar, mesh.agent('planner').sidecar]) {
+    assert.deepEqual(
+      lines.filter(({ code }) => code === 'CERTIFICATE_EXPIRED'),
+      [],
+    );
+  }
 });
 
 test('drift while draining is drift: what is open is cut, long before the drain is over', async (t) => {

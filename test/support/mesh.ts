@@ -28,6 +28,8 @@ export interface AgentSpec {
   /** More members of the sidecar's configuration; sections are merged. */
   readonly config?: Readonly<Record<string, object | string>>;
   readonly enforcement?: Enforcement;
+  /** What its join credential is good for. Default: as {@link TestAuthority.credential} has it. */
+  readonly credential?: { readonly uses?: number; readonly expires?: string };
 }
 
 export interface MeshSpec {
@@ -93,7 +95,7 @@ export class TestMesh {
     const folder = join(this.folder, name);
     await mkdir(folder, { recursive: true });
     const credential = join(folder, 'credential');
-    await writeFile(credential, await this.authority.credential(agent), { mode: 0o600 });
+    await writeFile(credential, await this.authority.credential(agent, spec.credential), { mode: 0o600 });
     const app = spec.app === true ? await TestApp.start() : undefined;
     if (app !== undefined) this.#apps.push(app);
     const { calls = [], addresses = {}, config = {}, enforcement } = spec;

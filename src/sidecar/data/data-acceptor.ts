@@ -31,6 +31,9 @@ export interface DataAcceptorDeps {
   readonly maxParked: number;
 }
 
+/** A dialler may hear so much later than we that its session has gone on, ms. */
+const NEWS_MS = 1000;
+
 /** Takes data connections: each must name a live session of its own certificate before a byte of it is passed on. */
 export class DataAcceptor {
   readonly #deps: DataAcceptorDeps;
@@ -48,8 +51,13 @@ export class DataAcceptor {
 
   async accept(peer: InboundPeer): Promise<void> {
     const { prefaceTimeoutMs } = this.#deps;
+    const metRotation = this.#metRotation(peer);
     const preface = await readPreface(peer.socket, prefaceTimeoutMs);
     if (!preface.ok) {
+      if (metRotation && preface.isUnused === true) {
+        peer.socket.end(() => peer.socket.destroy());
+        return;
+      }
       this.#refuse(peer, '', rejection('DATA_PREFACE_INVALID', preface.detail));
       return;
     }
@@ -65,6 +73,18 @@ export class DataAcceptor {
     }
     peer.authenticated();
     await this.#serve(session, peer, open.correlationId);
+  }
+
+  /**
+   * Whether the peer was shown a certificate that a live session of it does not know yet, as far as it may have heard: then
+   * it hangs up before it has said anything, and comes back when the session goes on under that one.
+   */
+  #metRotation({ identity, shown, connectedAt }: InboundPeer): boolean {
+    const isBehind = ({ terms, continuedAt = -Infinity }: Session) =>
+      terms?.ours.thumbprint !== shown || connectedAt < continuedAt + NEWS_MS;
+    return this.#deps.registry
+      .live()
+      .some((session) => session.role === 'acceptor' && session.hasShown(identity.thumbprint) && isBehind(session));
   }
 
   /** The live session that this connection belongs to, or why there is none. */

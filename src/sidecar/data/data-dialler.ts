@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
 import { rejection, type Rejection } from '../../domain/rejection.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { dataAnswerCodec, dataOpenCodec } from '../../wire/services.ts';
@@ -32,6 +33,9 @@ export type DataDialResult =
       readonly hasRotated?: boolean;
     };
 
+/** How long the other side may take to hang up, too. */
+const HANG_UP_MS = 1000;
+
 /** Opens a data connection of a live session for one socket of the agent. Never rejects. */
 export async function dialData(session: Session, agent: Socket, deps: DataDiallerDeps): Promise<DataDialResult> {
   let secured: SecuredConnection;
@@ -52,7 +56,9 @@ export async function dialData(session: Session, agent: Socket, deps: DataDialle
   if (peer.identity.thumbprint !== session.certificate.thumbprint) {
     const { spiffeId } = peer.identity;
     const cause = rejection('UNEXPECTED_PEER', `${spiffeId} answered with another certificate than the session's`);
-    return { ...refuse(cause), hasRotated: spiffeId === session.peer };
+    if (spiffeId !== session.peer) return refuse(cause);
+    hangUp(socket);
+    return { ok: false, cause: session.cause ?? cause, hasRotated: true };
   }
   if (!deps.registry.own(session, connection))
     return refuse(rejection('DATA_SESSION_UNKNOWN', 'the session has just ended'));
@@ -70,6 +76,15 @@ export async function dialData(session: Session, agent: Socket, deps: DataDialle
   if (session.state !== 'live' || !connection.usable)
     return refuse(rejection('DATA_SESSION_UNKNOWN', 'the session has just ended'));
   return { ok: true, connection };
+}
+
+/** Without a word, but in good order: a handshake that is cut off looks like an attack in the log of the peer. */
+function hangUp(socket: TLSSocket): void {
+  // What it sends, if anything, is of no interest; its end is.
+  socket.resume();
+  socket.end();
+  const timer = setTimeout(() => socket.destroy(), HANG_UP_MS);
+  socket.once('close', () => clearTimeout(timer));
 }
 
 async function secure({ peer, terms }: Session, deps: DataDiallerDeps): Promise<SecuredConnection> {

@@ -5,7 +5,13 @@ export const MAX_PREFACE_BYTES = 1024;
 const LENGTH_BYTES = 2;
 
 export type PrefaceRead =
-  { readonly ok: true; readonly message: Buffer } | { readonly ok: false; readonly detail: string };
+  | { readonly ok: true; readonly message: Buffer }
+  | {
+      readonly ok: false;
+      readonly detail: string;
+      /** The peer closed in good order without having sent a byte. Default false. */
+      readonly isUnused?: boolean;
+    };
 
 /** A message behind its length as an unsigned 16-bit big-endian number (`proto/ait/v1/data.proto`). */
 export function framePreface(message: Uint8Array): Buffer {
@@ -25,11 +31,15 @@ export function readPreface(socket: TLSSocket, timeoutMs: number): Promise<Prefa
     const finish = (result: PrefaceRead) => {
       clearTimeout(timer);
       socket.off('readable', onReadable);
-      socket.off('end', onEnd);
-      socket.off('close', onEnd);
+      socket.off('end', onGoodEnd);
+      socket.off('close', onClose);
       resolve(result);
     };
-    const onEnd = () => finish({ ok: false, detail: 'the connection ended before the preface was complete' });
+    const broken = 'the connection ended before the preface was complete';
+    const onEnd = (isUnused = false) => finish({ ok: false, detail: broken, isUnused });
+    // With some of it read, or some of it waiting to be, it was begun.
+    const onGoodEnd = () => onEnd(wanted === undefined && socket.readableLength === 0);
+    const onClose = () => onEnd();
     const onReadable = () => {
       if (wanted === undefined) {
         const length = socket.read(LENGTH_BYTES) as Buffer | null;
@@ -55,8 +65,8 @@ export function readPreface(socket: TLSSocket, timeoutMs: number): Promise<Prefa
       timeoutMs,
     );
     socket.on('readable', onReadable);
-    socket.once('end', onEnd);
-    socket.once('close', onEnd);
+    socket.once('end', onGoodEnd);
+    socket.once('close', onClose);
     onReadable();
   });
 }

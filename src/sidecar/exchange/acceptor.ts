@@ -72,6 +72,8 @@ async function converse(
     if (isRejectionValue(continued)) return continued;
     session.continues = continued;
   }
+  const leaving = registry.refuseWhileDraining(session);
+  if (leaving !== undefined) return leaving;
 
   const ours = await deps.identity.forExchange(deps.timing.exchangeTimeoutMs, peer.shown);
   if (isRejectionValue(ours)) return ours;

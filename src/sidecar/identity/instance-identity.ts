@@ -27,6 +27,8 @@ export class InstanceIdentity implements IdentitySource {
   readonly #deps: InstanceIdentityDeps;
   readonly #renewal: SvidRenewal;
   #current: Generation;
+  /** Renewed, but without a token yet: nobody would accept it, so the one in use goes on until it has one. */
+  #next: Generation | undefined;
   /** With the moment from which on they are let go of when no session shows them. */
   readonly #older = new Map<Generation, Due>();
   #measurement: Measurement | undefined;
@@ -37,8 +39,9 @@ export class InstanceIdentity implements IdentitySource {
 
   constructor(membership: Membership, deps: InstanceIdentityDeps) {
     this.#deps = deps;
-    this.#renewal = new SvidRenewal(deps);
+    this.#renewal = new SvidRenewal({ ...deps, onDue: () => this.tick() });
     this.#current = this.#generation(membership);
+    deps.metrics.certificateExpiry.set({ kind: 'svid' }, Math.floor(this.#current.notAfter / 1000));
     this.#due = this.#renewal.dueFor(this.#current.membership);
   }
 
@@ -51,8 +54,9 @@ export class InstanceIdentity implements IdentitySource {
     for (const [generation, due] of this.#older) {
       if (due.reached() && !this.#deps.inUse(generation.thumbprint)) this.#letGo(generation);
     }
-    for (const generation of [this.#current, ...this.#older.keys()]) generation.tick();
-    if (this.#renewing || this.#stopped || !this.#due.reached()) return;
+    for (const generation of this.#all()) generation.tick();
+    this.#goOver();
+    if (this.#renewing || this.#next !== undefined || this.#stopped || !this.#due.reached()) return;
     this.#renewing = true;
     void this.#renew().finally(() => {
       this.#renewing = false;
@@ -61,12 +65,12 @@ export class InstanceIdentity implements IdentitySource {
 
   stop(): void {
     this.#stopped = true;
-    for (const generation of [this.#current, ...this.#older.keys()]) generation.dispose();
+    for (const generation of this.#all()) generation.dispose();
   }
 
   measured(measurement: Measurement): void {
     this.#measurement = measurement;
-    for (const generation of [this.#current, ...this.#older.keys()]) generation.measured(measurement);
+    for (const generation of this.#all()) generation.measured(measurement);
     this.wake();
   }
 
@@ -76,7 +80,11 @@ export class InstanceIdentity implements IdentitySource {
   }
 
   trustChanged(): void {
-    for (const generation of [this.#current, ...this.#older.keys()]) generation.trustChanged();
+    for (const generation of this.#all()) generation.trustChanged();
+    if (this.#next !== undefined && !this.#renewal.isVouchedFor(this.#next.membership)) {
+      this.#next.dispose();
+      this.#next = undefined;
+    }
     if (this.#renewal.isVouchedFor(this.#current.membership)) return;
     this.#due = new Due(this.#deps.clock, 0);
     setImmediate(() => this.tick());
@@ -107,6 +115,10 @@ export class InstanceIdentity implements IdentitySource {
     });
   }
 
+  #all(): readonly Generation[] {
+    return [this.#current, ...(this.#next === undefined ? [] : [this.#next]), ...this.#older.keys()];
+  }
+
   #showing(thumbprint: string | undefined): Generation {
     return [...this.#older.keys()].find((older) => older.thumbprint === thumbprint) ?? this.#current;
   }
@@ -115,37 +127,54 @@ export class InstanceIdentity implements IdentitySource {
     const generation: Generation = new Generation(membership, {
       ...this.#deps,
       onToken: () => {
+        this.#goOver();
         // Sessions of an older certificate have to learn of their newer token, too.
         this.#deps.onToken();
         this.wake();
       },
     });
-    this.#deps.metrics.certificateExpiry.set({ kind: 'svid' }, Math.floor(generation.notAfter / 1000));
     return generation;
   }
 
   async #renew(): Promise<void> {
     const { logger, metrics } = this.#deps;
     try {
-      const membership = await this.#renewal.next(this.#current.membership, this.#current.channel());
-      const previous = this.#current;
-      this.#older.set(previous, new Due(this.#deps.clock, LINGER_MS));
-      after({
-        delayMs: previous.notAfter - this.#deps.clock.now(),
-        run: () => this.#letGo(previous),
-        keepAlive: false,
-      });
-      this.#current = this.#generation(membership);
-      if (this.#measurement !== undefined) this.#current.measured(this.#measurement);
-      metrics.certificateRotations.add({ kind: 'svid', result: 'ok' });
-      logger.info('svid_renewed', { expires: new Date(this.#current.notAfter).toISOString() });
-      this.#deps.onRotated();
-      this.#due = this.#renewal.dueFor(this.#current.membership);
+      const next = this.#generation(await this.#renewal.next(this.#current.membership, this.#current.channel()));
+      if (this.#stopped) return;
+      this.#next = next;
+      if (this.#measurement !== undefined) next.measured(this.#measurement);
+      this.#goOver();
     } catch (error) {
       metrics.certificateRotations.add({ kind: 'svid', result: 'failed' });
       logger.warn('svid_renewal_failed', { error, expires: new Date(this.#current.notAfter).toISOString() });
       this.#due = this.#renewal.dueAfterFailure();
     }
+  }
+
+  /**
+   * Puts the renewed certificate into use once it has its token: an authority that falls silent between the two leaves us
+   * with one that everybody accepts. Where nobody would accept that one either, there is nothing to wait for.
+   */
+  #goOver(): void {
+    const [next, previous] = [this.#next, this.#current];
+    if (next === undefined || this.#stopped) return;
+    if (!next.caughtUp && next.instanceId === previous.instanceId && this.#isUsable(previous)) return;
+    const { clock, logger, metrics } = this.#deps;
+    this.#next = undefined;
+    this.#older.set(previous, new Due(clock, LINGER_MS));
+    after({ delayMs: previous.notAfter - clock.now(), run: () => this.#letGo(previous), keepAlive: false });
+    this.#current = next;
+    metrics.certificateExpiry.set({ kind: 'svid' }, Math.floor(next.notAfter / 1000));
+    metrics.certificateRotations.add({ kind: 'svid', result: 'ok' });
+    logger.info('svid_renewed', { expires: new Date(next.notAfter).toISOString() });
+    this.#deps.onRotated();
+    this.#due = this.#renewal.dueFor(this.#current.membership);
+  }
+
+  /** Whether peers would accept it, as far as we know: it has not ended, its root is trusted, its token is of now. */
+  #isUsable(generation: Generation): boolean {
+    const isInTime = this.#deps.clock.now() < generation.notAfter;
+    return isInTime && generation.caughtUp && this.#renewal.isVouchedFor(generation.membership);
   }
 
   #letGo(generation: Generation): void {

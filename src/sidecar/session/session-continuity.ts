@@ -101,6 +101,8 @@ export class SessionContinuity {
     const address = terms === undefined || terms.dataAddress === '' ? remoteAddress : terms.dataAddress;
     const made = await dial({ peer, address, continues: session });
     if (made.ok) return true;
+    // It ended meanwhile, and why is on record.
+    if (session.state !== 'live') return false;
     metrics.sessionContinuations.add({ direction: 'outbound', result: 'failed' });
     logger.warn('session_not_continued', {
       peer,

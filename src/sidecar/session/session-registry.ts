@@ -41,16 +41,26 @@ export class SessionRegistry {
 
   register(session: Session): void {
     this.#sessions.add(session);
-    this.#refuseWhileDraining(session);
   }
 
   /**
-   * We are going away: nobody gets a new session with us, while those that are live go on, are judged as ever, and may
-   * still open connections. Each connection, open or to come, ends as soon as nothing is under way on it.
+   * We are going away: nobody gets a new session with us, while those that are live go on, also under other certificates,
+   * are judged as ever, and may still open connections. Each connection, open or to come, ends as soon as nothing is under way on it.
    */
   drain(): void {
     this.#draining = true;
     for (const { connections } of this.#sessions) for (const connection of connections) connection.finish();
+  }
+
+  /**
+   * Ends an exchange that would make a new session while we are going away. Our own agent may still have somebody to call;
+   * whoever wants to call it has to go elsewhere, but for those who already do and only go over to another certificate.
+   *
+   * @returns the cause on record; `undefined`: it may go on.
+   */
+  refuseWhileDraining(session: Session): Rejection | undefined {
+    if (!this.#draining || session.role === 'dialler' || session.continues !== undefined) return undefined;
+    return this.end(session, rejection('PEER_DRAINING', 'this sidecar is shutting down and takes no new sessions'));
   }
 
   /** Whether {@link drain} was called. */
@@ -86,7 +96,7 @@ export class SessionRegistry {
    */
   accept(session: Session, terms: SessionTerms): Acceptance {
     if (session.state === 'ended') return { ok: false, cause: session.cause ?? NOT_LIVE };
-    const own = this.#deps.ownRejection() ?? this.#refuseWhileDraining(session);
+    const own = this.#deps.ownRejection() ?? this.refuseWhileDraining(session);
     if (own !== undefined) return { ok: false, cause: this.end(session, own) };
     session.terms = terms;
     session.permit = terms.permit;
@@ -118,7 +128,7 @@ export class SessionRegistry {
     session.remoteAddress = exchange.remoteAddress;
     session.terms = terms;
     session.permit = exchange.permit;
-    session.heardAt = this.#deps.clock.monotonic();
+    session.heardAt = session.continuedAt = this.#deps.clock.monotonic();
     exchange.state = 'ended';
     this.#forget(exchange);
     if (session.role === 'dialler') control.closeSoon();
@@ -240,12 +250,6 @@ export class SessionRegistry {
   /** Whether a live session shows this certificate. */
   hasLive(thumbprint: string): boolean {
     return this.live().some((session) => session.hasShown(thumbprint));
-  }
-
-  /** Our own agent may still have somebody to call; whoever wants to call it has to go elsewhere. */
-  #refuseWhileDraining(session: Session): Rejection | undefined {
-    if (!this.#draining || session.role === 'dialler') return undefined;
-    return this.end(session, rejection('PEER_DRAINING', 'this sidecar is shutting down and takes no new sessions'));
   }
 
   #endSome(sessions: readonly Session[], cause: Rejection): Rejection | undefined {

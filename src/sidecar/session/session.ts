@@ -67,6 +67,8 @@ export class Session {
   permit: PeerPermit | undefined;
   /** Milliseconds since the epoch. */
   acceptedAt: number | undefined;
+  /** Our monotonic clock when it last went on over another control connection; `undefined`: it never did. */
+  continuedAt: number | undefined;
   /** Our monotonic clock at the peer's last valid proof, and at the last moment the session had a data connection. */
   heardAt: number;
   usedAt: number;

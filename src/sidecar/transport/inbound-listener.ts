@@ -27,6 +27,8 @@ export interface InboundPeer {
   readonly shown: string;
   /** `host:port`, unique among the open connections. */
   readonly remoteAddress: string;
+  /** Our monotonic clock when it came, before the handshake. */
+  readonly connectedAt: number;
   /** Takes the connection off the count of those that have not proven anything yet. */
   authenticated(): void;
   /** Who ends the connection when it has not proven itself in time. Default: it is refused without a word. */
@@ -62,6 +64,14 @@ export interface InboundListenerOptions {
   readonly onData: (peer: InboundPeer) => void;
 }
 
+/** What is known of a connection that has not proven itself. */
+interface Unproven {
+  readonly address: string;
+  readonly svid: string | undefined;
+  readonly shown: string;
+  readonly connectedAt: number;
+}
+
 /** Of all kinds, proven or not. */
 const MAX_CONNECTIONS = 16_384;
 
@@ -69,7 +79,7 @@ const MAX_CONNECTIONS = 16_384;
 export class InboundListener implements Component {
   readonly name = 'inbound';
   readonly #options: InboundListenerOptions;
-  readonly #unproven = new Map<Socket, { address: string; svid: string | undefined; shown: string }>();
+  readonly #unproven = new Map<Socket, Unproven>();
   readonly #raw = new Map<string, Socket>();
   #server: Server | undefined;
   #address = '';
@@ -92,8 +102,6 @@ export class InboundListener implements Component {
         requestCert: true,
         handshakeTimeoutMs: limits.handshakeTimeoutMs,
       }),
-      // An agent may close its sending side and still wait for the answer.
-      allowHalfOpen: true,
       noDelay: true,
     });
     server.on('connection', (raw) => this.#connected(raw));
@@ -144,11 +152,13 @@ export class InboundListener implements Component {
       return;
     }
     this.#raw.set(key, raw);
-    this.#unproven.set(raw, { address, svid: undefined, shown: this.#options.thumbprint() });
+    const { thumbprint, clock } = this.#options;
+    this.#unproven.set(raw, { address, svid: undefined, shown: thumbprint(), connectedAt: clock.monotonic() });
     this.#count();
     raw.once('close', () => {
-      this.#raw.delete(key);
       this.#proven(raw);
+      // Not in this turn: what TLS has to say of a connection that closed comes next, and wants to know whose it was.
+      setImmediate(() => this.#raw.delete(key));
     });
   }
 
@@ -156,6 +166,9 @@ export class InboundListener implements Component {
     const { clock, roots, limits } = this.#options;
     // From here on an error is followed by 'close', which is what users of the socket act on.
     socket.on('error', () => undefined);
+    // An agent may close its sending side and still wait for the answer. Not sooner: who hangs up during the handshake has
+    // hung up, and would otherwise be held until its time is over.
+    socket.allowHalfOpen = true;
     const remoteAddress = `${socket.remoteAddress}:${socket.remotePort}`;
     const raw = this.#raw.get(remoteAddress);
     if (raw === undefined) {
@@ -179,8 +192,8 @@ export class InboundListener implements Component {
       );
       return;
     }
-    const shown = this.#unproven.get(raw)?.shown ?? '';
-    this.#unproven.set(raw, { address: socket.remoteAddress ?? '', svid: identity.thumbprint, shown });
+    const { shown = '', connectedAt = clock.monotonic() } = this.#unproven.get(raw) ?? {};
+    this.#unproven.set(raw, { address: socket.remoteAddress ?? '', svid: identity.thumbprint, shown, connectedAt });
     let endOverdue = (cause: Rejection) => this.#refuse(raw, remoteAddress, identity.spiffeId, cause);
     const timer = setTimeout(() => {
       endOverdue(rejection('EXCHANGE_TIMEOUT', `nothing proven within ${limits.proveWithinMs} ms of the handshake`));
@@ -193,7 +206,16 @@ export class InboundListener implements Component {
     const whenOverdue = (end: (cause: Rejection) => void) => {
       endOverdue = end;
     };
-    const inbound: InboundPeer = { socket, raw, identity, shown, remoteAddress, authenticated, whenOverdue };
+    const inbound: InboundPeer = {
+      socket,
+      raw,
+      identity,
+      shown,
+      remoteAddress,
+      connectedAt,
+      authenticated,
+      whenOverdue,
+    };
     if (alpn === CONTROL_ALPN) this.#options.onControl(inbound);
     else this.#options.onData(inbound);
   }

@@ -21,11 +21,20 @@ import { pollUntil } from '../../../support/poll-until.ts';
 const HANDSHAKE_TIMEOUT_MS = 3_000;
 const HALF_AN_HOUR_AND_MORE_MS = 40 * 60_000;
 
-/** The way to a server, on which answers can be lost. */
+/** The way to a server, on which answers can be lost, and which new connections may not take. */
 async function lossyPath(t: TestContext, target: string) {
   const sockets = new Set<Socket>();
-  const path = { address: '', losesAnswers: false, cut: () => sockets.forEach((socket) => socket.destroy()) };
+  const path = {
+    address: '',
+    losesAnswers: false,
+    takesNew: true,
+    cut: () => sockets.forEach((socket) => socket.destroy()),
+  };
   const server = createServer((client) => {
+    if (!path.takesNew) {
+      client.destroy();
+      return;
+    }
     const upstream = connect({ host: hostOf(target), port: portOf(target) });
     for (const [socket, other] of [
       [client, upstream],
@@ -49,7 +58,8 @@ async function lossyPath(t: TestContext, target: string) {
   return path;
 }
 
-test('a renewal whose answer was lost is asked for again with the same key: the authority repeats it, and sees no fork', async (t) => {
+/** An identity of an hour, on a clock that a test can put forward, that reaches its authority on a lossy path. */
+async function startIdentity(t: TestContext) {
   const mesh = await startTestAuthority({ files: POLICY, config: { svid_lifetime: '1h' } });
   t.after(() => mesh.close());
   const { authority } = mesh;
@@ -65,8 +75,11 @@ test('a renewal whose answer was lost is asked for again with the same key: the 
     authority: path.address,
     expiresAt: Date.now() + 60_000,
   };
-  let shiftMs = 0;
-  const clock = { now: () => systemClock.now(), monotonic: () => systemClock.monotonic() + shiftMs };
+  const shift = { monotonicMs: 0, wallMs: 0 };
+  const clock = {
+    now: () => systemClock.now() + shift.wallMs,
+    monotonic: () => systemClock.monotonic() + shift.monotonicMs,
+  };
   const membership = await joinMesh({
     enrollment: enrollWithCredential(credential),
     address: path.address,
@@ -76,7 +89,7 @@ test('a renewal whose answer was lost is asked for again with the same key: the 
   const trust = new TrustStore();
   trust.replace([membership.bundle]);
   const { logger, lines } = createLogBook();
-  let [rotations, tokens] = [0, 0];
+  const count = { rotations: 0, tokens: 0 };
   const identity = new InstanceIdentity(membership, {
     clock,
     random: systemRandom,
@@ -88,23 +101,84 @@ test('a renewal whose answer was lost is asked for again with the same key: the 
     dataAddress: () => '127.0.0.1:1',
     inUse: () => false,
     rejoin: () => assert.fail('there is no need to join again'),
-    onRotated: () => (rotations += 1),
-    onToken: () => (tokens += 1),
+    onRotated: () => (count.rotations += 1),
+    onToken: () => (count.tokens += 1),
     ownRejection: () => undefined,
   });
   t.after(() => identity.stop());
-  const { thumbprint: first, instanceId } = identity.current;
-  const has = (book: readonly Record<string, unknown>[], event: string) => book.some((line) => line['event'] === event);
+  return { mesh, path, identity, shift, count, lines };
+}
 
-  // A first token, so that the connection that the renewal will use stands.
+const has = (book: readonly Record<string, unknown>[], event: string) => book.some((line) => line['event'] === event);
+
+/** A first token, so that the connection that the renewal will use stands. */
+async function firstToken({ identity, count }: Awaited<ReturnType<typeof startIdentity>>): Promise<void> {
   identity.measured(parseMeasurement(parseStrictJson(JSON.stringify(MEASUREMENT))));
   await pollUntil(
-    () => tokens,
-    (count) => count === 1,
+    () => count.tokens,
+    (tokens) => tokens === 1,
   );
+}
+
+/** The authority renews the certificate, and from then on cannot be reached: no token for it. */
+async function renewWithoutToken(started: Awaited<ReturnType<typeof startIdentity>>): Promise<void> {
+  const { path, identity, shift, mesh, lines } = started;
+  await firstToken(started);
+  path.takesNew = false;
+  shift.monotonicMs += HALF_AN_HOUR_AND_MORE_MS;
+  identity.tick();
+  await pollUntil(
+    () => has(lines, 'ait_renewal_failed'),
+    (failed) => failed,
+  );
+  assert.ok(has(mesh.log.lines, 'svid_renewed'));
+  assert.equal(has(lines, 'svid_renewal_failed'), false);
+}
+
+test('an authority that falls silent between certificate and token: the old certificate goes on until the token is there', async (t) => {
+  const started = await startIdentity(t);
+  const { path, identity, count } = started;
+  const { thumbprint: first } = identity.current;
+  await renewWithoutToken(started);
+
+  for (let second = 0; second < 3; second += 1) identity.tick();
+  assert.deepEqual([identity.current.thumbprint, identity.current.caughtUp, count.rotations], [first, true, 0]);
+  const shown = await identity.forExchange(0);
+  assert.ok('thumbprint' in shown, 'whoever dials meanwhile need not wait');
+  assert.equal(shown.thumbprint, first);
+
+  path.takesNew = true;
+  await pollUntil(
+    () => count.rotations,
+    (rotations) => rotations === 1,
+  );
+  assert.notEqual(identity.current.thumbprint, first);
+  assert.equal(identity.current.caughtUp, true, 'not for a moment without a token');
+});
+
+test('a certificate that has ended is not kept for want of a token for the next', async (t) => {
+  const started = await startIdentity(t);
+  const { identity, shift, count } = started;
+  const { thumbprint: first, notAfter } = identity.current;
+  await renewWithoutToken(started);
+  shift.wallMs = notAfter - Date.now() - 60_000;
+  identity.tick();
+  assert.deepEqual([identity.current.thumbprint, count.rotations], [first, 0], 'a minute is left');
+  shift.wallMs += 60_001;
+  identity.tick();
+  assert.notEqual(identity.current.thumbprint, first);
+  assert.deepEqual([identity.current.caughtUp, count.rotations], [false, 1]);
+});
+
+test('a renewal whose answer was lost is asked for again with the same key: the authority repeats it, and sees no fork', async (t) => {
+  const started = await startIdentity(t);
+  const { mesh, path, identity, shift, count, lines } = started;
+  const { thumbprint: first, instanceId } = identity.current;
+
+  await firstToken(started);
 
   path.losesAnswers = true;
-  shiftMs += HALF_AN_HOUR_AND_MORE_MS;
+  shift.monotonicMs += HALF_AN_HOUR_AND_MORE_MS;
   identity.tick();
   await pollUntil(
     () => has(mesh.log.lines, 'svid_renewed'),
@@ -115,16 +189,16 @@ test('a renewal whose answer was lost is asked for again with the same key: the 
     () => has(lines, 'svid_renewal_failed'),
     (failed) => failed,
   );
-  assert.deepEqual([identity.current.thumbprint, rotations], [first, 0], 'nobody has the new certificate yet');
+  assert.deepEqual([identity.current.thumbprint, count.rotations], [first, 0], 'nobody has the new certificate yet');
 
   path.losesAnswers = false;
   identity.tick();
-  assert.equal(rotations, 0, 'not before a pause');
-  shiftMs += HALF_AN_HOUR_AND_MORE_MS;
+  assert.equal(count.rotations, 0, 'not before a pause');
+  shift.monotonicMs += HALF_AN_HOUR_AND_MORE_MS;
   identity.tick();
   await pollUntil(
-    () => rotations,
-    (count) => count === 1,
+    () => count.rotations,
+    (rotations) => rotations === 1,
   );
   assert.notEqual(identity.current.thumbprint, first);
   assert.equal(identity.current.instanceId, instanceId, 'still the same instance');
@@ -137,11 +211,11 @@ test('a renewal whose answer was lost is asked for again with the same key: the 
 
   // The key was for one certificate: the next renewal has another, and is no fork either.
   const second = identity.current;
-  shiftMs += HALF_AN_HOUR_AND_MORE_MS;
+  shift.monotonicMs += HALF_AN_HOUR_AND_MORE_MS;
   identity.tick();
   await pollUntil(
-    () => rotations,
-    (count) => count === 2,
+    () => count.rotations,
+    (rotations) => rotations === 2,
   );
   const keys = [second, identity.current].map(({ membership: { keyPair } }) =>
     keyPair.publicKey.export({ format: 'der', type: 'spki' }).toString('hex'),
