@@ -1,7 +1,7 @@
 /**
  * The layers of src: imports go down only. Each rule names what a layer may reach; type-only imports count.
  *
- *   domain <- crypto, wire, platform (siblings) <- dataplane <- sidecar, authority, inference <- cli, console
+ *   domain <- crypto, wire, platform (siblings) <- dataplane, membership <- sidecar, authority, inference <- cli, console
  */
 const layers = [
   'domain',
@@ -9,6 +9,7 @@ const layers = [
   'wire',
   'platform',
   'dataplane',
+  'membership',
   'sidecar',
   'authority',
   'inference',
@@ -22,9 +23,10 @@ const mayImport = {
   wire: ['domain'],
   platform: ['domain'],
   dataplane: ['domain', 'crypto', 'wire', 'platform'],
-  sidecar: ['domain', 'crypto', 'wire', 'platform', 'dataplane'],
+  membership: ['domain', 'crypto', 'wire', 'platform'],
+  sidecar: ['domain', 'crypto', 'wire', 'platform', 'dataplane', 'membership'],
   authority: ['domain', 'crypto', 'wire', 'platform', 'dataplane'],
-  inference: ['domain', 'crypto', 'wire', 'platform', 'dataplane'],
+  inference: ['domain', 'crypto', 'wire', 'platform', 'dataplane', 'membership'],
   cli: layers,
   console: layers.filter((layer) => layer !== 'cli'),
 };

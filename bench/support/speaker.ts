@@ -12,14 +12,14 @@ import { systemClock as clock } from '../../src/platform/clock.ts';
 import { createLogger } from '../../src/platform/logger.ts';
 import { createRegistry } from '../../src/platform/metrics-registry.ts';
 import { systemRandom as random } from '../../src/platform/random.ts';
-import { enrollWithCredential } from '../../src/sidecar/authority-link/enrollment.ts';
-import { joinMesh, tlsMaterialOf } from '../../src/sidecar/authority-link/join.ts';
+import { enrollWithCredential } from '../../src/membership/enrollment.ts';
+import { joinMesh, tlsMaterialOf } from '../../src/membership/join.ts';
 import { DecisionLog } from '../../src/sidecar/decision-log.ts';
 import { acceptExchange } from '../../src/sidecar/exchange/acceptor.ts';
 import type { DialDeps } from '../../src/sidecar/exchange/dialler.ts';
 import { KeepAlive } from '../../src/sidecar/exchange/keep-alive.ts';
 import { InstanceIdentity } from '../../src/sidecar/identity/instance-identity.ts';
-import { TrustStore } from '../../src/sidecar/identity/trust-store.ts';
+import { TrustStore } from '../../src/membership/trust-store.ts';
 import { SessionRegistry } from '../../src/sidecar/session/session-registry.ts';
 import { createSidecarMetrics } from '../../src/sidecar/sidecar-metrics.ts';
 import { StateReceiver } from '../../src/sidecar/state/state-receiver.ts';
@@ -52,7 +52,7 @@ export interface Speaker {
 /** Joins a real authority, gets SVID, AIT and signed state, and hangs up: from then on nobody else costs anything. */
 export async function createSpeaker(options: SpeakerOptions): Promise<Speaker> {
   const credential = parseJoinCredential(readFileSync(options.credential, 'utf8'));
-  const { agent: self, trustDomain } = credential;
+  const { subject: self, trustDomain } = credential;
   // Lines are made as in a sidecar; where they go costs nothing here.
   const logger = createLogger({ name: 'bench', level: 'info', destination: { write: () => undefined } });
   const metrics = createSidecarMetrics(createRegistry());

@@ -214,7 +214,10 @@ async function assemble(options: AuthorityOptions, store: StateStore): Promise<A
         joinService,
         createJoinService({ credentials, serviceAccounts, pods, instances, authority, logger, metrics, policy }),
       );
-      server.addService(identityService, createIdentityService({ callers, instances, issuer, logger, metrics }));
+      server.addService(
+        identityService,
+        createIdentityService({ callers, instances, issuer, bundleJson: () => authority.bundleJson, logger, metrics }),
+      );
       server.addService(
         stateService,
         createStateService({

@@ -1,4 +1,5 @@
 import { constants } from 'node:crypto';
+import { isIP } from 'node:net';
 import { createSecureContext } from 'node:tls';
 import type { ConnectionOptions, PeerCertificate, SecureContext, SecureContextOptions, TlsOptions } from 'node:tls';
 import { MeshError } from '../domain/mesh-error.ts';
@@ -115,6 +116,27 @@ export function clientTlsOptions({ context, alpn, checkPeer }: ClientTlsChoices)
     ALPNProtocols: [...alpn],
     rejectUnauthorized: true,
     checkServerIdentity: (_host: string, { raw }: PeerCertificate) => checkPeer(raw),
+  };
+}
+
+/**
+ * Options for a connection out of the mesh, to a server that is known by its host name (RFC 9525) and hangs on public
+ * roots, or on `caPems` alone. TLS 1.2 at least; never resumed, so that the certificate is verified each time.
+ *
+ * @throws MeshError `TRUST_ROOTS_EMPTY`, `CERTIFICATE_INVALID`
+ */
+export function publicTlsOptions(host: string, caPems?: readonly string[]): ConnectionOptions {
+  if (caPems?.length === 0) throw new MeshError('TRUST_ROOTS_EMPTY', 'there is no certificate to trust');
+  // Node skips a root that it cannot read, without a word.
+  caPems?.forEach((pem) => readX509(pem));
+  return {
+    minVersion: 'TLSv1.2',
+    secureOptions: constants.SSL_OP_NO_TICKET,
+    rejectUnauthorized: true,
+    ALPNProtocols: ['http/1.1'],
+    ...(isIP(host) === 0 && { servername: host }),
+    host,
+    ...(caPems !== undefined && { ca: [...caPems] }),
   };
 }
 

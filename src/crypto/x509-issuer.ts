@@ -75,7 +75,7 @@ export function createRoot({ trustDomain, commonName, notBefore, notAfter }: Roo
     throw new MeshError('CERTIFICATE_INVALID', `a common name has 1 to ${MAX_COMMON_NAME_CHARS} characters`);
   }
   const { publicKey, privateKey } = generateKeyPair();
-  const name = encode(sequence(set(sequence(oid(OID.commonName), utf8String(commonName)))));
+  const name = commonNameOnly(commonName);
   const keyId = keyIdentifier(publicKey);
   const der = signCertificate(privateKey, {
     serial: keyId.subarray(0, SERIAL_BYTES),
@@ -140,7 +140,8 @@ export function issueSvid({ issuer, publicKey, spiffeId, notBefore, notAfter, se
   return certificateToPem(der);
 }
 
-interface Body {
+/** What a certificate says; everything else about it is the same for all of ours. */
+export interface CertificateBody {
   readonly serial: Uint8Array;
   readonly issuer: Buffer;
   readonly subject: Buffer;
@@ -150,7 +151,8 @@ interface Body {
   readonly extensions: readonly Asn1[];
 }
 
-function signCertificate(key: KeyObject, body: Body): Buffer {
+/** Signs an X.509 v3 certificate with ECDSA and SHA-256. @throws MeshError `CERTIFICATE_INVALID` */
+export function signCertificate(key: KeyObject, body: CertificateBody): Buffer {
   const { serial, notBefore, notAfter, publicKey } = body;
   if (serial.length !== SERIAL_BYTES || serial.every((byte) => byte === 0)) {
     throw new MeshError('CERTIFICATE_INVALID', `a serial number is ${SERIAL_BYTES} bytes and not zero`);
@@ -178,19 +180,24 @@ function signCertificate(key: KeyObject, body: Body): Buffer {
 }
 
 /** RFC 7093 section 2, method 1: the first 160 bits of SHA-256 over the public key's bit string. */
-function keyIdentifier(publicKey: KeyObject): Buffer {
+export function keyIdentifier(publicKey: KeyObject): Buffer {
   const spki = membersOf(decode(publicKey.export({ format: 'der', type: 'spki' }), MAX_SPKI_BYTES), 'the key');
   return createHash('sha256').update(bitsOf(spki[1], 'the point').bytes).digest().subarray(0, 20);
+}
+
+/** A Name with nothing but a CN, DER. */
+export function commonNameOnly(commonName: string): Buffer {
+  return encode(sequence(set(sequence(oid(OID.commonName), utf8String(commonName)))));
 }
 
 function uriName(uri: string): Asn1 {
   return sequence(contextValue(6, Buffer.from(uri, 'latin1')));
 }
 
-function extension(id: string, value: Asn1): Asn1 {
+export function extension(id: string, value: Asn1): Asn1 {
   return sequence(oid(id), octetString(encode(value)));
 }
 
-function critical(id: string, value: Asn1): Asn1 {
+export function critical(id: string, value: Asn1): Asn1 {
   return sequence(oid(id), booleanTrue(), octetString(encode(value)));
 }

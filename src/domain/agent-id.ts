@@ -77,6 +77,18 @@ export function authorityId(trustDomain: TrustDomain): SpiffeId {
   return parseSpiffeId(`spiffe://${trustDomain}/authority`);
 }
 
+/** A confidential-inference service. @throws MeshError `SPIFFE_ID_INVALID` */
+export function inferenceId(trustDomain: TrustDomain, name: string): SpiffeId {
+  const id = parseSpiffeId(`spiffe://${trustDomain}/inference/${name}`);
+  if (kindOf(id) === 'inference' && !name.includes('/')) return id;
+  throw new MeshError('SPIFFE_ID_INVALID', `"${name.slice(0, 200)}" is not the name of an inference service`);
+}
+
+/** The service's name: the path below `/inference/`. */
+export function inferenceNameOf(id: SpiffeId): string {
+  return pathOf(id).slice('inference/'.length);
+}
+
 /** A person or program that may ask the authority things. @throws MeshError `SPIFFE_ID_INVALID` */
 export function operatorId(trustDomain: TrustDomain, name: string): SpiffeId {
   return parseSpiffeId(`spiffe://${trustDomain}/operator/${name}`);

@@ -87,6 +87,11 @@ export const JOIN_REFUSALS = {
     meaning: 'The agent is not registered, or retired.',
     action: 'Look at `lifecycle` of the agent in the policy directory of the authority.',
   },
+  SERVICE_NOT_APPROVED: {
+    meaning: 'No inference service of this name is in force.',
+    action:
+      'Approve it first: put the output of `ait inference describe --policy` into the policy directory of the authority.',
+  },
   REVOKED: {
     meaning: 'The agent is revoked.',
     action: 'Nothing takes a revocation back; register the agent under another name when all is well again.',

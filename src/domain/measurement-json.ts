@@ -1,4 +1,12 @@
-import { AIT_JSON_1, AIT_SEQ_1, AIT_SET_1, AIT_TEXT_1, isDigest } from './canonical/digest.ts';
+import {
+  AIT_JSON_1,
+  AIT_NONE_1,
+  AIT_SEQ_1,
+  AIT_SET_1,
+  AIT_TEMPLATE_1,
+  AIT_TEXT_1,
+  isDigest,
+} from './canonical/digest.ts';
 import type { Canonicalization, Digest } from './canonical/digest.ts';
 import type { JsonObject, JsonValue } from './canonical/strict-json.ts';
 import { anyObjectAt, choiceAt, objectAt, ShapeError, stringAt } from './json-shape.ts';
@@ -30,6 +38,8 @@ const KNOWN_RULES = {
   [AIT_JSON_1]: true,
   [AIT_SET_1]: true,
   [AIT_SEQ_1]: true,
+  [AIT_TEMPLATE_1]: true,
+  [AIT_NONE_1]: true,
 } as const satisfies Record<Canonicalization, true>;
 const CANONICALIZATIONS = Object.keys(KNOWN_RULES) as Canonicalization[];
 

@@ -2,6 +2,7 @@ import type { SpiffeId, TrustDomain } from './agent-id.ts';
 import type { Baseline } from './baseline.ts';
 import type { JsonValue } from './canonical/strict-json.ts';
 import { createGrantTable, type Grant, type GrantPolicy } from './grant-policy.ts';
+import type { InferenceService } from './inference/evidence.ts';
 
 export const LIFECYCLES = ['active', 'suspended', 'retired'] as const;
 export type Lifecycle = (typeof LIFECYCLES)[number];
@@ -41,6 +42,7 @@ export type StateObject =
   | { readonly kind: 'baseline'; readonly value: Baseline }
   | { readonly kind: 'grant'; readonly value: Grant }
   | { readonly kind: 'revocation'; readonly value: Revocation }
+  | { readonly kind: 'inference_service'; readonly value: InferenceService }
   | { readonly kind: 'endpoint'; readonly value: Endpoint }
   | { readonly kind: 'bundle'; readonly value: BundleDocument };
 
@@ -76,6 +78,8 @@ export interface MeshState {
   readonly grants: readonly Grant[];
   readonly grantPolicy: GrantPolicy;
   readonly revoked: Readonly<Record<RevocationKind, ReadonlyMap<string, Revocation>>>;
+  /** The inference services that the recipient may use, by their own SPIFFE IDs. */
+  readonly inferenceServices: ReadonlyMap<SpiffeId, InferenceService>;
   readonly endpoints: ReadonlyMap<SpiffeId, readonly Endpoint[]>;
   readonly bundles: readonly BundleDocument[];
 }
@@ -100,6 +104,7 @@ export function assembleMeshState(head: StateHead, objects: readonly StateObject
     grants,
     grantPolicy: createGrantTable(grants),
     revoked: { agent: revokedOf('agent'), instance: revokedOf('instance'), certificate: revokedOf('certificate') },
+    inferenceServices: new Map(values('inference_service').map((service) => [service.id, service])),
     endpoints: groupBy(values('endpoint'), (endpoint) => endpoint.agent),
     bundles: values('bundle'),
   };

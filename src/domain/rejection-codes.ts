@@ -17,16 +17,24 @@ export const WIRE_REASONS = [
 export type WireReason = (typeof WIRE_REASONS)[number];
 
 /** Where in the life of a connection a code can arise. */
-export type Phase = 'transport' | 'exchange' | 'admission' | 'live' | 'data';
+export type Phase = 'transport' | 'exchange' | 'admission' | 'live' | 'data' | 'inference';
 
 /** Standard gRPC status names, as the callers of a refused call see them. */
-export type GrpcStatusName = 'UNAUTHENTICATED' | 'PERMISSION_DENIED' | 'FAILED_PRECONDITION' | 'UNAVAILABLE';
+export type GrpcStatusName =
+  | 'INVALID_ARGUMENT'
+  | 'NOT_FOUND'
+  | 'UNAUTHENTICATED'
+  | 'PERMISSION_DENIED'
+  | 'FAILED_PRECONDITION'
+  | 'RESOURCE_EXHAUSTED'
+  | 'DEADLINE_EXCEEDED'
+  | 'UNAVAILABLE';
 
 interface Row {
   readonly phase: Phase;
   readonly wire: WireReason;
   readonly grpc: GrpcStatusName;
-  readonly http: 401 | 403 | 412 | 503;
+  readonly http: 400 | 401 | 403 | 404 | 408 | 412 | 413 | 502 | 503 | 504;
   /** One sentence for the operator: what happened. */
   readonly meaning: string;
   /** One sentence for the operator: what to do now. */
@@ -467,6 +475,121 @@ export const REJECTIONS = {
     'The sidecar could not connect to its own agent.',
     'Start the agent, or correct `app.address`.',
   ),
+
+  // --- inference: the agent's calls to its model
+  INFERENCE_REQUEST_INVALID: row(
+    'inference',
+    'PROTOCOL',
+    'INVALID_ARGUMENT',
+    400,
+    "The agent's request to its model is malformed, or has a field that is not passed on.",
+    'The error names the place; correct the agent. What is passed on is in docs/agent-developer.md.',
+  ),
+  INFERENCE_ENDPOINT_UNKNOWN: row(
+    'inference',
+    'PROTOCOL',
+    'NOT_FOUND',
+    404,
+    'The agent asked the inference port for something that it does not have.',
+    'The error lists what there is; everything else of the API is closed on purpose.',
+  ),
+  INFERENCE_CALLER_REFUSED: row(
+    'inference',
+    'NOT_PERMITTED',
+    'PERMISSION_DENIED',
+    403,
+    'A request to the inference port came from a web page, or under a host name that is not ours.',
+    'Programs call it as localhost or by its loopback address, without Origin; if it was a browser, find out whose page.',
+  ),
+  INFERENCE_REQUEST_TOO_LARGE: row(
+    'inference',
+    'PROTOCOL',
+    'RESOURCE_EXHAUSTED',
+    413,
+    "The agent's request to its model is larger than allowed.",
+    'Send less, or raise `inference.limits.body_bytes`.',
+  ),
+  INFERENCE_REQUEST_SLOW: row(
+    'inference',
+    'PROTOCOL',
+    'DEADLINE_EXCEEDED',
+    408,
+    'The agent did not send its whole request in time.',
+    'See what keeps the agent; the limit is `inference.timeouts.request`.',
+  ),
+  INFERENCE_OVERLOADED: row(
+    'inference',
+    'UNAVAILABLE',
+    'RESOURCE_EXHAUSTED',
+    503,
+    'As many calls to the model are under way as may be.',
+    'Find out why they take so long; the limit is `inference.limits.concurrent`.',
+  ),
+  INFERENCE_NOT_PERMITTED: row(
+    'inference',
+    'NOT_PERMITTED',
+    'PERMISSION_DENIED',
+    403,
+    'The signed state does not let this agent use the inference service, or knows no such service.',
+    'Approve it: an `InferenceService` in the policy whose `agents` has this agent.',
+  ),
+  INFERENCE_UNAVAILABLE: row(
+    'inference',
+    'UNAVAILABLE',
+    'UNAVAILABLE',
+    503,
+    "The model could not be reached, refused the sidecar's credentials, or broke the connection.",
+    'Check that the service or provider runs, `inference` in the configuration, and the network policy between the two.',
+  ),
+  INFERENCE_TIMEOUT: row(
+    'inference',
+    'UNAVAILABLE',
+    'DEADLINE_EXCEEDED',
+    504,
+    'The model fell silent: before its answer, or in the middle of it.',
+    "Check the service's load; the limits are under `inference.timeouts`.",
+  ),
+  INFERENCE_ANSWER_INVALID: row(
+    'inference',
+    'PROTOCOL',
+    'UNAVAILABLE',
+    502,
+    "The model's answer is not what the API promises: malformed, of another type, too large, or cut off.",
+    'Find out what answers there; it is not a well-behaved OpenAI-compatible server.',
+  ),
+  INFERENCE_MODEL_CHANGED: row(
+    'inference',
+    'DRIFT',
+    'PERMISSION_DENIED',
+    502,
+    'The answer says that another model gave it than the approved one; the agent did not get to see it.',
+    'If the provider answers under further names, list them in `inference.provider.model_map`; if not, find out who changed the model.',
+  ),
+  // --- confidential inference: what a service's evidence is refused for, in the order in which it is asked
+  EVIDENCE_MALFORMED: inference(
+    'The inference service answered with no evidence of a known form: wrong type, algorithm, members or spelling.',
+    'See what answers at the address of the inference service, and whether both sides are of one version.',
+  ),
+  EVIDENCE_NOT_TRUSTED: inference(
+    'The evidence is not signed by a key that hangs on an approved evidence root, or a certificate of its chain is out of its time.',
+    'Compare `evidence_roots` of the InferenceService with `ait inference describe` on the service, and both clocks.',
+  ),
+  EVIDENCE_STALE: inference(
+    'The evidence answers another nonce, or was made too long ago or in the future; the detail has both.',
+    'Correct the clock that is off (NTP). With clocks in order somebody replays evidence: treat it as an attack.',
+  ),
+  EVIDENCE_KEY_MISMATCH: inference(
+    'The evidence speaks of another TLS key than the one that this connection ends at.',
+    'Somebody stands between the sidecar and the service and passes on its evidence: treat it as an attack.',
+  ),
+  EVIDENCE_SIMULATED: inference(
+    'The evidence says of itself that it is simulated, and policy does not accept that.',
+    'Use a service with real hardware; for development set `accept_simulated_evidence: true` of the InferenceService.',
+  ),
+  EVIDENCE_MEASUREMENT_UNKNOWN: inference(
+    'The service runs something else than what is approved: its launch measurement is not in `measurements`.',
+    'If it was updated on purpose, approve what `ait inference describe` prints; if not, find out who changed it.',
+  ),
 } as const satisfies Record<string, Row>;
 
 export type RejectionCode = keyof typeof REJECTIONS;
@@ -481,6 +604,11 @@ function row(
   action: string,
 ): Row {
   return { phase, wire, grpc, http, meaning, action };
+}
+
+/** Nobody is told on the wire: it is our own agent's call that goes nowhere. */
+function inference(meaning: string, action: string): Row {
+  return row('inference', 'NOT_PERMITTED', 'FAILED_PRECONDITION', 412, meaning, action);
 }
 
 function drift(what: string): Row {

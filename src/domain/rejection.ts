@@ -35,6 +35,8 @@ export interface Rejection {
   /** Only for drift: the baseline that shares most with the observation. */
   readonly nearestBaseline?: string;
   readonly clocks?: Clocks;
+  /** Only for drift of our own agent that its call to the model showed: which call. What differs where is with that one. */
+  readonly inUse?: { readonly correlationId: string };
   /** Only for PEER_REFUSED and PEER_ENDED: what the peer told us. */
   readonly peerSaid?: { readonly reason: WireReason; readonly correlationId: string };
 }

@@ -8,6 +8,7 @@ import { BASELINE_STATES, type Baseline } from './baseline.ts';
 import type { JsonObject, JsonValue } from './canonical/strict-json.ts';
 import type { Grant } from './grant-policy.ts';
 import { isHostPort } from './host-port.ts';
+import { inferenceServiceToJson, readInferenceService } from './inference/service-json.ts';
 import { arrayAt, choiceAt, integerAt, objectAt, ShapeError, stringAt } from './json-shape.ts';
 import { digestTupleToJson, parseDigestTuple } from './measurement-json.ts';
 import { ASSURANCES, DIMENSIONS, type Assurance, type DigestTuple, type Dimension } from './measurement.ts';
@@ -20,7 +21,7 @@ export const NOT_APPLICABLE = 'not_applicable';
 
 /** Objects under one head: far more than one agent's peers need, few enough to be held and hashed at once. */
 const MAX_OBJECTS = 20_000;
-const KINDS = ['agent', 'baseline', 'grant', 'revocation', 'endpoint', 'bundle'] as const;
+const KINDS = ['agent', 'baseline', 'grant', 'revocation', 'inference_service', 'endpoint', 'bundle'] as const;
 /** An object's id, as people choose it or as it is derived from names. */
 const ID = /^[A-Za-z0-9][A-Za-z0-9._:/>@-]{0,255}$/;
 const OPAQUE = /^[\x21-\x7e]{1,256}$/;
@@ -50,6 +51,8 @@ function valueToJson(object: StateObject): JsonObject {
       const { id, kind, subject, reason } = object.value;
       return { id, kind, subject, reason };
     }
+    case 'inference_service':
+      return inferenceServiceToJson(object.value);
     case 'endpoint': {
       const { agent, instance, address } = object.value;
       return { agent, instance, address };
@@ -97,6 +100,8 @@ export function parseStateObject(json: JsonValue): StateObject {
         return { kind, value: readGrant(value, kind) };
       case 'revocation':
         return { kind, value: readRevocation(value, kind) };
+      case 'inference_service':
+        return { kind, value: readInferenceService(value, kind) };
       case 'endpoint':
         return { kind, value: readEndpoint(value, kind) };
       case 'bundle':

@@ -1,9 +1,9 @@
 import type { IncomingMessage, RequestListener, ServerOptions, ServerResponse } from 'node:http';
-import { isIP } from 'node:net';
 import { JsonError, parseStrictJsonBytes, type JsonValue } from '../domain/canonical/strict-json.ts';
 import { ShapeError } from '../domain/json-shape.ts';
 import { isMeshError } from '../domain/mesh-error.ts';
 import type { Clock } from './clock.ts';
+import { foreignRequest } from './foreign-request.ts';
 import type { Logger } from './logger.ts';
 import { RateLimit } from './rate-limit.ts';
 
@@ -178,13 +178,9 @@ function findRoute(routes: AdminRoutes, method: string, path: string): AdminRout
 }
 
 function refuseBrowsers({ headers }: IncomingMessage, hostName: string | undefined): void {
-  const site = headers['sec-fetch-site'];
-  if (headers.origin !== undefined || (site !== undefined && site !== 'none')) {
-    throw new AdminProblem(403, 'ORIGIN_REFUSED', 'requests of web pages are refused');
-  }
-  const host = (headers.host ?? '').replace(/:[0-9]{1,5}$/, '').toLowerCase();
-  const isAddress = isIP(host.replace(/^\[(.*)\]$/, '$1')) !== 0;
-  if (host !== 'localhost' && !isAddress && (hostName === undefined || host !== hostName.toLowerCase())) {
+  const foreign = foreignRequest(headers, hostName);
+  if (foreign === 'page') throw new AdminProblem(403, 'ORIGIN_REFUSED', 'requests of web pages are refused');
+  if (foreign === 'host') {
     throw new AdminProblem(421, 'HOST_REFUSED', 'the header Host names neither localhost, nor an address, nor us');
   }
 }

@@ -22,6 +22,8 @@ export interface SidecarAddresses {
   readonly metrics: string;
   readonly admin: string;
   readonly peers: readonly { readonly agent: SpiffeId; readonly listen: string }[];
+  /** Where the agent calls its model, if it does. */
+  readonly inference?: string;
 }
 
 export interface AdminDeps {

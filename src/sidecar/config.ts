@@ -1,75 +1,19 @@
 import * as v from 'valibot';
 import { authoritySection } from './authority-link/authority-section.ts';
-import { parseDuration } from '../domain/duration.ts';
-import { isHostPort } from '../domain/host-port.ts';
-import { readListenAddress } from '../platform/listen-address.ts';
 import { LOG_LEVELS } from '../platform/logger.ts';
+import {
+  MINUTE,
+  SECOND,
+  agentName,
+  count,
+  duration,
+  hostPort,
+  listenAddress,
+  localAddress,
+  path,
+} from './config-fields.ts';
+import { inferenceSection } from './inference/inference-section.ts';
 import { measureSection } from './measure/measure-schema.ts';
-
-const LOOPBACK = /^(127\.\d{1,3}\.\d{1,3}\.\d{1,3}|localhost|\[::1\]):\d{1,5}$/;
-/** The kernel's limit for the path of a unix socket, less the NUL. */
-const MAX_SOCKET_PATH = 107;
-
-const hostPort = (text: string) =>
-  v.pipe(
-    v.string(),
-    v.check((address) => isHostPort(address), 'expected host:port, for example 10.0.0.7:17443'),
-    v.description(text),
-  );
-
-/** As {@link hostPort}, and port 0 for any that is free. */
-const listenAddress = (text: string) =>
-  v.pipe(
-    v.string(),
-    v.check((address) => readListenAddress(address) !== undefined, 'expected host:port, port 0 to 65535'),
-    v.description(text),
-  );
-
-/** Plaintext stays on this machine: a unix socket or loopback, nothing else. */
-const localAddress = (text: string) =>
-  v.pipe(
-    v.string(),
-    v.check(
-      (address) => address.startsWith('unix:/') || (LOOPBACK.test(address) && readListenAddress(address) !== undefined),
-      'expected unix:/absolute/path or a loopback address such as 127.0.0.1:17001: the agent side is plaintext',
-    ),
-    v.check(
-      (address) => !address.startsWith('unix:') || Buffer.byteLength(address) - 'unix:'.length <= MAX_SOCKET_PATH,
-      `the path of a unix socket has at most ${MAX_SOCKET_PATH} bytes`,
-    ),
-    v.description(text),
-  );
-
-const duration = (byDefault: string, { atLeastMs, atMostMs }: { atLeastMs: number; atMostMs: number }, text: string) =>
-  v.pipe(
-    v.optional(v.string(), byDefault),
-    // Before the transformation, or the JSON Schema of the file would not have it.
-    v.description(`${text} Default ${byDefault}.`),
-    v.rawTransform(({ dataset, addIssue, NEVER }) => {
-      try {
-        return parseDuration(dataset.value);
-      } catch (error) {
-        addIssue({ message: error instanceof Error ? error.message : String(error) });
-        return NEVER;
-      }
-    }),
-    v.minValue(atLeastMs, `at least ${atLeastMs} ms`),
-    v.maxValue(atMostMs, `at most ${atMostMs} ms`),
-  );
-
-const count = (byDefault: number, text: string) =>
-  v.pipe(
-    v.optional(v.number(), byDefault),
-    v.integer(),
-    v.minValue(1),
-    v.maxValue(1_000_000),
-    v.description(`${text} Default ${byDefault}.`),
-  );
-
-const path = (text: string) => v.pipe(v.string(), v.minLength(1), v.maxLength(4096), v.description(text));
-
-const agentName = (text: string) =>
-  v.pipe(v.string(), v.regex(/^[A-Za-z0-9._:/-]{1,2048}$/, 'expected an agent name or SPIFFE ID'), v.description(text));
 
 const peer = v.strictObject({
   agent: agentName('The peer: its name in this trust domain, or a whole SPIFFE ID.'),
@@ -78,9 +22,6 @@ const peer = v.strictObject({
   ),
   address: v.optional(hostPort("The peer's inbound address. Default: what the authority knows of its instances.")),
 });
-
-const SECOND = 1000;
-const MINUTE = 60 * SECOND;
 
 /** The configuration of `ait sidecar`; keys in the file are exactly these. Anything else in the file is an error. */
 export const sidecarConfigSchema = v.strictObject({
@@ -115,11 +56,12 @@ export const sidecarConfigSchema = v.strictObject({
     v.pipe(v.array(peer), v.maxLength(1000), v.description('One entry for each agent that ours calls.')),
     [],
   ),
+  inference: v.optional(inferenceSection),
   socket_mode: v.optional(
     v.pipe(
       v.string(),
       v.regex(/^0[0-7]{3}$/, 'expected an octal mode such as 0660'),
-      v.description('Mode of the unix sockets under `peers`. Default 0660.'),
+      v.description('Mode of the unix sockets under `peers`, and of the one under `inference`. Default 0660.'),
     ),
     '0660',
   ),

@@ -1,5 +1,6 @@
 import type { SpiffeId } from '../domain/agent-id.ts';
 import { agentNameOf, kindOf, trustDomainOf } from '../domain/agent-id.ts';
+import type { InUseDifference } from '../domain/inference/in-use.ts';
 import type { Role } from '../domain/identity-token.ts';
 import type { Dimension } from '../domain/measurement.ts';
 import { REJECTIONS, driftDimension, type Rejection } from '../domain/rejection.ts';
@@ -28,6 +29,14 @@ export interface Decision {
   readonly cutAt?: number;
   /** Only about ourselves: how many sessions it cost. */
   readonly sessionsEnded?: number;
+  /** Only of a call of our agent to its model: where its prompt departs from the approved one. Never the text itself. */
+  readonly where?: InUseDifference;
+}
+
+/** A call of our own agent to its model that shows something else than what is approved. */
+export interface CallFacts extends Required<Pick<Decision, 'correlationId' | 'remoteAddress'>> {
+  readonly cause: Rejection;
+  readonly where?: InUseDifference;
 }
 
 export interface Refusal extends Pick<Decision, 'correlationId' | 'subject' | 'direction' | 'remoteAddress'> {
@@ -65,6 +74,8 @@ export class DecisionLog {
   readonly #deps: DecisionLogDeps;
   readonly #ofPeers: Decision[] = [];
   readonly #ofStrangers: Decision[] = [];
+  /** Our own agent, too, can fill a memory: this one it has for itself. */
+  readonly #ofCalls: Decision[] = [];
   readonly #lines = new Map<string, RateLimit>();
   #unwritten = 0;
   /** What a session was counted under when it began; by its end the peer may no longer be known. */
@@ -81,7 +92,7 @@ export class DecisionLog {
 
   /** Refusals and ends, newest first. */
   recent(): readonly Decision[] {
-    return [...this.#ofPeers, ...this.#ofStrangers].toSorted((a, b) => b.at - a.at);
+    return [...this.#ofPeers, ...this.#ofStrangers, ...this.#ofCalls].toSorted((a, b) => b.at - a.at);
   }
 
   admitted(session: Session): void {
@@ -145,13 +156,33 @@ export class DecisionLog {
     this.#write({
       at: clock.now(),
       outcome: 'refused',
-      correlationId: '',
+      correlationId: cause.inUse?.correlationId ?? '',
       subject: 'self',
       direction: 'outbound',
       remoteAddress: '',
       rejection: cause,
       sessionsEnded,
     });
+  }
+
+  /** A call of our own agent to its model, refused for what it shows. */
+  callRefused({ cause, ...facts }: CallFacts & { readonly sessionsEnded: number }): void {
+    this.#countDrift(cause, 'self', 'denied');
+    this.#write({ ...this.#aboutCall(facts), rejection: cause });
+  }
+
+  /** The same, but let through by observe mode: counted, and loud in the log. */
+  callObserved({ cause, ...facts }: CallFacts): void {
+    const { metrics, logger } = this.#deps;
+    metrics.wouldDeny.add({ reason: cause.code });
+    this.#countDrift(cause, 'self', 'observed');
+    if (!this.#mayWrite('self', cause)) return;
+    const { at: _at, ...about } = this.#aboutCall(facts);
+    logger.warn('would_deny', { ...about, ...cause });
+  }
+
+  #aboutCall(facts: Omit<CallFacts, 'cause'>): Decision {
+    return { ...facts, at: this.#deps.clock.now(), outcome: 'refused', subject: 'self', direction: 'outbound' };
   }
 
   /** A connection refused before, beside or without an exchange; `exchange`: an attempt at one that got no session. */
@@ -197,7 +228,7 @@ export class DecisionLog {
     else {
       const inGoodOrder = REJECTIONS[rejection.code].wire === 'DRAINING' || rejection.peerSaid?.reason === 'DRAINING';
       const level = inGoodOrder ? 'info' : 'warn';
-      const memory = decision.subject === '' ? this.#ofStrangers : this.#ofPeers;
+      const memory = this.#memoryFor(decision);
       memory.push(decision);
       if (memory.length > KEPT) memory.shift();
       if (this.#mayWrite(decision.subject, rejection)) {
@@ -209,6 +240,11 @@ export class DecisionLog {
       }
     }
     for (const listener of this.#listeners) listener(decision);
+  }
+
+  #memoryFor({ subject, remoteAddress }: Decision): Decision[] {
+    if (subject === '') return this.#ofStrangers;
+    return subject === 'self' && remoteAddress !== '' ? this.#ofCalls : this.#ofPeers;
   }
 
   #mayWrite(subject: string, { code }: Rejection): boolean {

@@ -1,4 +1,4 @@
-import { splitAddress } from './transport/secure-outbound.ts';
+import { splitAddress } from '../membership/secure-outbound.ts';
 
 /** A plaintext address beside the agent: a unix socket, or a port. */
 export type LocalAddress = { readonly path: string } | { readonly host: string; readonly port: number };

@@ -1,19 +1,18 @@
 import type { SpiffeId } from '../domain/agent-id.ts';
 import type { RootPin } from '../crypto/root-pin.ts';
-import { isJoinRefusalCode, JOIN_REFUSALS } from '../domain/join-refusals.ts';
 import { MeshError } from '../domain/mesh-error.ts';
 import type { Rejection } from '../domain/rejection.ts';
-import { after, type Clock } from '../platform/clock.ts';
+import type { Clock } from '../platform/clock.ts';
 import type { Component } from '../platform/component.ts';
 import type { Logger } from '../platform/logger.ts';
-import { Backoff, type RandomSource } from '../platform/random.ts';
+import type { RandomSource } from '../platform/random.ts';
 import type { Readiness } from '../platform/readiness.ts';
-import { AuthorityError } from './authority-link/authority-channel.ts';
-import type { Enrollment } from './authority-link/enrollment.ts';
-import { joinMesh, type Membership } from './authority-link/join.ts';
+import type { Enrollment } from '../membership/enrollment.ts';
+import type { Membership } from '../membership/join.ts';
+import { joinPatiently } from '../membership/patient-join.ts';
 import type { DecisionLog } from './decision-log.ts';
 import { InstanceIdentity } from './identity/instance-identity.ts';
-import type { TrustStore } from './identity/trust-store.ts';
+import type { TrustStore } from '../membership/trust-store.ts';
 import { Reporter } from './reporter.ts';
 import type { Session } from './session/session.ts';
 import type { OperatorAnswer } from '../wire/generated/ait/v1/OperatorAnswer.ts';
@@ -49,8 +48,6 @@ export interface MembershipDeps {
   readonly onState: (change: { readonly refresh: boolean }) => void;
 }
 
-const RETRY = { minMs: 200, maxMs: 10_000 } as const;
-
 /** What the instance has through being a member of the mesh: its identity, and its connection to the authority. */
 export class MeshMembership implements Component {
   readonly name = 'membership';
@@ -63,7 +60,7 @@ export class MeshMembership implements Component {
 
   constructor(deps: MembershipDeps) {
     this.#deps = deps;
-    const { agent: self, trustDomain } = deps.enrollment;
+    const { subject: self, trustDomain } = deps.enrollment;
     this.#receiver = new StateReceiver({ ...deps, self, trustDomain });
   }
 
@@ -155,63 +152,6 @@ export class MeshMembership implements Component {
   }
 
   async #join(signal: AbortSignal): Promise<Membership> {
-    const { enrollment, clock, random, logger, readiness, handshakeTimeoutMs, authorityAddress: address } = this.#deps;
-    const backoff = new Backoff({ ...RETRY, random });
-    const knownRoots = await this.#knownRoots();
-    for (;;) {
-      try {
-        const membership = await joinMesh({ enrollment, address, knownRoots, clock, handshakeTimeoutMs });
-        readiness.clear('join');
-        logger.info('joined', { instance: membership.instanceId, authority: address });
-        return membership;
-      } catch (error) {
-        if (!(error instanceof AuthorityError)) throw error;
-        if (!error.transient) throw joinRefused(error);
-        const delayMs = backoff.next();
-        const reason = error.reason ?? error.refused?.code ?? 'AUTHORITY_UNREACHABLE';
-        readiness.block('join', error.message);
-        logger.warn('join_failed', { reason, detail: error.message, retryMs: Math.round(delayMs) });
-        await pause(delayMs, signal);
-      }
-    }
+    return joinPatiently({ ...this.#deps, knownRoots: await this.#knownRoots() }, signal);
   }
-}
-
-function joinRefused(error: AuthorityError): MeshError {
-  const code = error.reason ?? error.refused?.code;
-  if (code === 'AUTHORITY_ROOT_MISMATCH') {
-    return new MeshError('AUTHORITY_ROOT_MISMATCH', error.message, {
-      cause: error,
-      hint: 'correct authority.address; where the authority was set up anew or its root was replaced, make a new join credential with `ait agent credential` (or give it the new root)',
-    });
-  }
-  return new MeshError(
-    'JOIN_REFUSED',
-    `the authority refused this instance: ${code === undefined ? '' : `${code}: `}${error.message}`,
-    {
-      cause: error,
-      hint: isJoinRefusalCode(code)
-        ? JOIN_REFUSALS[code].action
-        : 'a new join credential comes from `ait agent credential <agent>` on the authority',
-    },
-  );
-}
-
-/** @throws the signal's reason when it aborts */
-function pause(delayMs: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const stop = () => {
-      cancel();
-      reject(signal.reason as Error);
-    };
-    const cancel = after({
-      delayMs,
-      run: () => {
-        signal.removeEventListener('abort', stop);
-        resolve();
-      },
-    });
-    if (signal.aborted) stop();
-    else signal.addEventListener('abort', stop, { once: true });
-  });
 }

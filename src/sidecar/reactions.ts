@@ -7,7 +7,8 @@ import type { DecisionLog } from './decision-log.ts';
 import type { KeepAlive } from './exchange/keep-alive.ts';
 import type { ConfigPlan, LiveConfig } from './live-config.ts';
 import type { MeshMembership } from './membership.ts';
-import type { Measurer } from './measure/measurer.ts';
+import type { Inference } from './inference/inference.ts';
+import type { InUseOverlay } from './inference/in-use-overlay.ts';
 import type { PromptMemory } from './measure/prompt-memory.ts';
 import type { SelfStanding } from './self-standing.ts';
 import type { SessionContinuity } from './session/session-continuity.ts';
@@ -22,7 +23,8 @@ export interface ReactionsDeps {
   readonly metrics: SidecarMetrics;
   readonly readiness: Readiness;
   readonly decisions: DecisionLog;
-  readonly measurer: Measurer;
+  /** What the agent is made of: as measured, and as its own calls show it. */
+  readonly measured: Pick<InUseOverlay, 'current'>;
   readonly promptMemory: PromptMemory;
   readonly membership: MeshMembership;
   readonly standing: SelfStanding;
@@ -34,6 +36,8 @@ export interface ReactionsDeps {
   readonly ownRejection: () => Rejection | undefined;
   readonly app: AppWatch;
   readonly live: LiveConfig;
+  /** Where the agent calls its model, if it does. */
+  readonly inference: Inference | undefined;
 }
 
 /**
@@ -49,8 +53,8 @@ export class Reactions {
 
   /** The agent is made of something else now, or can no longer be measured: we judge ourselves, then tell everybody. */
   measurementChanged(): void {
-    const { measurer, readiness, membership, standing, metrics, keepAlive, ownRejection } = this.#deps;
-    const result = measurer.current();
+    const { measured, readiness, membership, standing, metrics, keepAlive, ownRejection } = this.#deps;
+    const result = measured.current();
     if (result.ok) {
       readiness.clear('measurement');
       membership.identity.measured(result.measurement);
@@ -62,13 +66,16 @@ export class Reactions {
 
   /** What we think of ourselves has changed. */
   standingChanged(next: Rejection | undefined, previous: Rejection | undefined): void {
-    const { readiness, registry, decisions, membership, ownRejection } = this.#deps;
+    const { readiness, registry, decisions, membership, ownRejection, inference } = this.#deps;
     if (next === undefined) {
       this.#inOrderAgain();
       return;
     }
     const sessionsEnded = registry.live().length;
-    if (ownRejection() !== undefined) registry.endAll(next);
+    if (ownRejection() !== undefined) {
+      registry.endAll(next);
+      inference?.cut(next);
+    }
     readiness.block('standing', `${next.code}: ${next.detail}`);
     if (membership.joined) membership.identity.wake();
     if (next.code !== 'AIT_MISSING' && next.code !== 'STATE_MISSING') {
@@ -78,10 +85,11 @@ export class Reactions {
 
   /** New signed state is in force; a refresh only makes the known one valid for longer. */
   stateChanged({ refresh }: { readonly refresh: boolean }): void {
-    const { readiness, standing, registry, pool, membership } = this.#deps;
+    const { readiness, standing, registry, pool, membership, inference } = this.#deps;
     readiness.clear('state');
     standing.evaluate();
     registry.reconsiderAll();
+    inference?.reconsider();
     if (!refresh) pool.retryAtOnce();
     if (membership.joined) membership.identity.wake();
   }
@@ -104,20 +112,22 @@ export class Reactions {
 
   /** Other roots or keys are trusted from now on. What hung on one that left ends; the rest notices nothing. */
   trustChanged(): void {
-    const { membership, inbound, standing, registry } = this.#deps;
+    const { membership, inbound, standing, registry, inference } = this.#deps;
     if (!membership.joined) return;
     membership.identity.trustChanged();
     inbound.rotate();
     standing.evaluate();
     registry.reconsiderAll();
+    inference?.reconsider();
   }
 
   /** Once a second: what only time changes. The wall clock is compared, because it may have been set. */
   secondPassed(): void {
-    const { standing, registry, pool, membership, continuity, live } = this.#deps;
+    const { standing, registry, pool, membership, continuity, live, inference } = this.#deps;
     membership.identity.tick();
     standing.evaluate();
     registry.reconsiderAll();
+    inference?.reconsider();
     continuity.follow();
     pool.closeIdle(live.config.timing.idle_after);
   }
@@ -150,12 +160,12 @@ export class Reactions {
   }
 
   #inOrderAgain(): void {
-    const { readiness, pool, membership, standing, measurer, promptMemory, logger } = this.#deps;
+    const { readiness, pool, membership, standing, measured, promptMemory, logger } = this.#deps;
     readiness.clear('standing');
     pool.retryAtOnce();
     membership.identity.wake();
     logger.info('standing_in_order', { baseline: standing.baseline });
-    const result = measurer.current();
+    const result = measured.current();
     if (!result.ok || standing.baseline === undefined) return;
     for (const { hash } of Object.values(result.measurement.system_prompt?.prompts ?? {})) {
       promptMemory.approve(hash).catch((error: unknown) => logger.warn('prompt_not_kept', { error }));

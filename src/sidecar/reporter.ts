@@ -8,7 +8,7 @@ import type { OperatorQuestion__Output } from '../wire/generated/ait/v1/Operator
 import type { ReportRequest } from '../wire/generated/ait/v1/ReportRequest.ts';
 import type { ReportResponse__Output } from '../wire/generated/ait/v1/ReportResponse.ts';
 import { ReportClient } from '../wire/services.ts';
-import type { AuthorityChannel } from './authority-link/authority-channel.ts';
+import type { AuthorityChannel } from '../membership/authority-channel.ts';
 import type { Decision } from './decision-log.ts';
 import type { Session } from './session/session.ts';
 import type { SidecarMetrics } from './sidecar-metrics.ts';

@@ -1,11 +1,11 @@
 import { admit, reconsider, type AdmissionPorts, type Candidate, type PeerPermit } from '../domain/admission.ts';
 import { trustDomainOf } from '../domain/agent-id.ts';
-import { rejection, type Rejection } from '../domain/rejection.ts';
+import { driftDimension, rejection, type Rejection } from '../domain/rejection.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { RandomSource } from '../platform/random.ts';
 import { NONCE_BYTES, ProofChecker, ProofMaker, type ConnectionBinding } from './exchange/connection-binding.ts';
 import type { Generation } from './identity/generation.ts';
-import type { TrustStore } from './identity/trust-store.ts';
+import type { TrustStore } from '../membership/trust-store.ts';
 import type { MeasurementResult } from './measure/measurer.ts';
 import { issuerOf } from '../crypto/chain.ts';
 import { readSvid } from '../crypto/svid.ts';
@@ -56,6 +56,11 @@ export class SelfStanding {
     return this.#rejection === undefined ? this.#permit?.permit.baseline : undefined;
   }
 
+  /** The baseline that we were last admitted under, whatever stands against us now: being retired does not count for it. */
+  get heldUnder(): string | undefined {
+    return this.#permit?.permit.baseline;
+  }
+
   /** Judges at once what can be judged at once. Called on every change, and every second. */
   evaluate(): Rejection | undefined {
     const measured = this.#deps.measurement();
@@ -77,7 +82,7 @@ export class SelfStanding {
     const change = { measurement: measured.measurement, ...(isCurrent && token !== undefined && { token }) };
     const judged = reconsider(known.permit, change, { ports, monotonicNow: clock.monotonic() });
     if (judged.admitted) this.#permit = { thumbprint: known.thumbprint, permit: judged.permit };
-    return this.#settle(judged.admitted ? undefined : own(judged.rejection));
+    return this.#settle(judged.admitted ? undefined : own(inUseOf(judged.rejection, measured)));
   }
 
   /**
@@ -155,6 +160,11 @@ const NO_TOKEN = own(rejection('AIT_MISSING', 'no token for the present measurem
 
 function own(cause: Rejection): Rejection {
   return { ...cause, self: true };
+}
+
+/** Where it was the agent's own call that showed drift, the reason says so. */
+function inUseOf(cause: Rejection, { inUse }: { readonly inUse?: { readonly correlationId: string } }): Rejection {
+  return inUse === undefined || driftDimension(cause.code) === undefined ? cause : { ...cause, inUse };
 }
 
 function sameCause(a: Rejection | undefined, b: Rejection | undefined): boolean {

@@ -1,5 +1,6 @@
 import { DIMENSIONS } from '../domain/measurement.ts';
 import { REJECTION_CODES } from '../domain/rejection.ts';
+import { createInferenceMetrics } from './inference/inference-metrics.ts';
 import { FAILURE_REASONS } from './measure/measurement-problem.ts';
 import type { MetricsRegistry } from '../platform/metrics-registry.ts';
 
@@ -165,6 +166,7 @@ export function createSidecarMetrics(registry: MetricsRegistry) {
       name: 'config_restart_needed',
       help: 'Settings that differ on disk and count only after a restart.',
     }),
+    ...createInferenceMetrics(registry),
     buildInfo: registry.gauge({
       name: 'build_info',
       help: 'Constant 1; the labels tell the version.',

@@ -28,7 +28,11 @@ import { drainConnections } from './drain.ts';
 import { acceptExchange } from './exchange/acceptor.ts';
 import { dialExchange, type DialTarget } from './exchange/dialler.ts';
 import { KeepAlive } from './exchange/keep-alive.ts';
-import { TrustStore } from './identity/trust-store.ts';
+import { TrustStore } from '../membership/trust-store.ts';
+import { INFERENCE_BLOCKER, INFERENCE_NOT_YET } from './inference/inference-blocker.ts';
+import { Inference } from './inference/inference.ts';
+import { InUseOverlay } from './inference/in-use-overlay.ts';
+import { promptBook } from './inference/prompt-book.ts';
 import { LiveConfig } from './live-config.ts';
 import { resolveMeasureConfig } from './measure/measure-config.ts';
 import { createMeasurer } from './measure/measurer.ts';
@@ -46,7 +50,7 @@ import { createSidecarMetrics } from './sidecar-metrics.ts';
 import { makeStateDir, reachableAddress, warnOfWeakSeparation } from './start-checks.ts';
 import { ControlServer } from './transport/control-server.ts';
 import { InboundListener } from './transport/inbound-listener.ts';
-import { splitAddress } from './transport/secure-outbound.ts';
+import { splitAddress } from '../membership/secure-outbound.ts';
 
 export interface SidecarOptions {
   readonly config: SidecarConfig;
@@ -101,7 +105,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
   const { clock = systemClock, random = systemRandom } = options;
   const stateDir = resolve(folder, config.state_dir);
   const enrollment = readEnrollment(config.authority, folder);
-  const { agent: self, trustDomain } = enrollment;
+  const { subject: self, trustDomain } = enrollment;
   const live = new LiveConfig(config, trustDomain);
   const { timing, limits } = live;
   const { handshakeTimeoutMs } = timing;
@@ -112,6 +116,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
     { name: 'measurement', reason: 'the agent has not been measured yet' },
     { name: 'standing', reason: 'this sidecar has not admitted itself yet' },
     { name: 'listeners', reason: 'not every listener is bound yet' },
+    ...(config.inference === undefined ? [] : [INFERENCE_NOT_YET]),
   ]);
   const metricsRegistry = createRegistry();
   const metrics = createSidecarMetrics(metricsRegistry);
@@ -132,10 +137,16 @@ export function createSidecar(options: SidecarOptions): Sidecar {
     onFailure: (dimension, reason) => metrics.measurementFailures.add({ dimension, reason }),
     promptMemory,
   });
+  /** What the agent is made of: as measured, and as its own calls show it. */
+  const overlay = new InUseOverlay({
+    clock,
+    atRest: () => measurer.current(),
+    onChange: () => reactions.measurementChanged(),
+  });
   const disclosure: DisclosureDeps = {
     logger,
     now: () => clock.now(),
-    measurement: () => measurer.current(),
+    measurement: () => overlay.current(),
     baselines: () => membership.state?.baselines.get(self) ?? [],
     promptMemory,
   };
@@ -155,7 +166,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
     sessions: () => registry.live(),
     status: () => ({
       version,
-      measurement: measurer.current(),
+      measurement: overlay.current(),
       baseline: standing.baseline,
       rejection: standing.rejection,
       blockers: readiness.blockers(),
@@ -180,7 +191,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
     ...core,
     ports: selfPorts,
     generation: () => membership.identity.current,
-    measurement: () => measurer.current(),
+    measurement: () => overlay.current(),
     onChange: (next, previous) => reactions.standingChanged(next, previous),
   });
   const ownRejection = (): Rejection | undefined =>
@@ -261,11 +272,32 @@ export function createSidecar(options: SidecarOptions): Sidecar {
     onLeft: (peer) => reactions.peerRemoved(peer),
     drainMs: () => live.config.timing.drain,
   });
+  const generation = () => (membership.joined ? membership.identity.current : undefined);
+  const inference =
+    config.inference &&
+    new Inference({
+      ...core,
+      config: config.inference,
+      folder,
+      socketMode,
+      self,
+      decisions,
+      overlay,
+      atRest: () => measurer.current(),
+      book: promptBook(promptMemory),
+      state: () => membership.state,
+      trusts: () => trust.trusts,
+      roots,
+      identity: generation,
+      ownRejection,
+      heldUnder: () => standing.heldUnder,
+      liveSessions: () => registry.live().length,
+    });
   const app = new AppWatch({ logger, readiness, app: () => live.config.app });
   const reactions = new Reactions({
     ...core,
     decisions,
-    measurer,
+    measured: overlay,
     promptMemory,
     membership,
     standing,
@@ -277,6 +309,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
     ownRejection,
     app,
     live,
+    inference,
   });
   trust.onChange(() => reactions.trustChanged());
 
@@ -290,8 +323,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
     metrics,
     onApplied: (plan) => reactions.configChanged(plan),
   });
-  const meshReadiness = readiness.without(APP_BLOCKERS);
-  const generation = () => (membership.joined ? membership.identity.current : undefined);
+  const meshReadiness = readiness.without(new Set([...APP_BLOCKERS, INFERENCE_BLOCKER]));
   const outage = () => outageMargin({ state: membership.state, generation: generation(), now: clock.now() });
   const probes = new ProbeServer({
     listen: splitAddress(config.metrics.listen),
@@ -317,7 +349,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
       registry,
       decisions,
       promptMemory,
-      measurement: () => measurer.current(),
+      measurement: () => overlay.current(),
       standing: () => ({ rejection: standing.rejection, baseline: standing.baseline }),
       state: () => membership.state,
       generation,
@@ -330,6 +362,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
     metrics: probes.address,
     admin: admin.path,
     peers: outbound.addresses(),
+    ...(inference !== undefined && { inference: inference.address }),
   });
 
   /** The last to start: everything is bound, so begin to be told, to be measured and to be heard. */
@@ -346,6 +379,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
     stop: async () => {
       cancelTick();
       keepAlive.stop();
+      overlay.stop();
       control.stop();
     },
   };
@@ -358,7 +392,17 @@ export function createSidecar(options: SidecarOptions): Sidecar {
 
   let quit = (): void => undefined;
   const quitRequested = new Promise<void>((resolve) => (quit = resolve));
-  const parts = [probes, admin, inParallel(measurer, membership), inbound, outbound, mesh, app, reload];
+  const parts = [
+    probes,
+    admin,
+    inParallel(measurer, membership),
+    inbound,
+    outbound,
+    ...(inference?.components ?? []),
+    mesh,
+    app,
+    reload,
+  ];
   const stack = new ComponentStack(parts, { logger });
   return {
     readiness,
@@ -378,6 +422,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
     stop: async (cut = new AbortController().signal) => {
       readiness.block('draining', 'this sidecar is shutting down');
       await reload.stop();
+      const until = clock.monotonic() + live.config.timing.drain;
       await drainConnections({
         registry,
         logger,
@@ -390,6 +435,8 @@ export function createSidecar(options: SidecarOptions): Sidecar {
         withinMs: live.config.timing.drain,
         cut,
       });
+      // What peers had open may have needed the model to the end.
+      await inference?.drain({ withinMs: until - clock.monotonic(), cut });
       await stack.stop({ deadlineMs: STOP_DEADLINE_MS });
       logger.info('sidecar_stopped');
     },

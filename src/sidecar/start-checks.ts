@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import { MeshError } from '../domain/mesh-error.ts';
 import type { Logger } from '../platform/logger.ts';
 import type { SidecarConfig } from './config.ts';
-import { splitAddress } from './transport/secure-outbound.ts';
+import { splitAddress } from '../membership/secure-outbound.ts';
 
 /**
  * Makes the directory of the last good state, mode 0700. A sidecar whose admin socket lies elsewhere does without it,

@@ -115,7 +115,7 @@ test('a sidecar that cannot start says which thing is in the way and what to do,
     const text = joinCredentialToText({ ...genuine, rootSha256: 'ab'.repeat(32) });
     assertClear(
       await startWith(planner, await credentialFile(planner, text)),
-      /AUTHORITY_ROOT_MISMATCH: .*is not the authority whose root this sidecar was given/,
+      /AUTHORITY_ROOT_MISMATCH: .*is not the authority whose root this instance was given/,
       /join credential/,
     );
     assert.ok(

@@ -11,7 +11,7 @@ import { rootProbeTlsOptions } from '../../src/crypto/tls-context.ts';
 import { agentId } from '../../src/domain/agent-id.ts';
 import { systemClock } from '../../src/platform/clock.ts';
 import { createRegistry } from '../../src/platform/metrics-registry.ts';
-import { TrustStore } from '../../src/sidecar/identity/trust-store.ts';
+import { TrustStore } from '../../src/membership/trust-store.ts';
 import { createSidecarMetrics } from '../../src/sidecar/sidecar-metrics.ts';
 import { readKeptRoots } from '../../src/sidecar/state/kept-roots.ts';
 import { StateReceiver } from '../../src/sidecar/state/state-receiver.ts';

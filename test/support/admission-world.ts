@@ -120,6 +120,7 @@ function stateOf(world: World): MeshState | undefined {
     grants: world.grants,
     grantPolicy: createGrantTable(world.grants),
     revoked: { agent: revoked('agent'), instance: revoked('instance'), certificate: revoked('certificate') },
+    inferenceServices: new Map(),
     endpoints: new Map(),
     bundles: [],
   };

@@ -11,9 +11,9 @@ import { createTlsContext } from '../../src/crypto/tls-context.ts';
 import { rootCertificates } from '../../src/crypto/trust-bundle.ts';
 import { certificateToPem, privateKeyToPem } from '../../src/crypto/keys.ts';
 import { systemClock } from '../../src/platform/clock.ts';
-import { AuthorityChannel } from '../../src/sidecar/authority-link/authority-channel.ts';
-import { enrollWithCredential } from '../../src/sidecar/authority-link/enrollment.ts';
-import { joinMesh, tlsMaterialOf, type Membership } from '../../src/sidecar/authority-link/join.ts';
+import { AuthorityChannel } from '../../src/membership/authority-channel.ts';
+import { enrollWithCredential } from '../../src/membership/enrollment.ts';
+import { joinMesh, tlsMaterialOf, type Membership } from '../../src/membership/join.ts';
 import { IdentityClient } from '../../src/wire/services.ts';
 import { hostOf, portOf } from './admin-request.ts';
 import { Forger, thumbprintOf, type Identity } from './forgery.ts';
@@ -135,7 +135,7 @@ export async function joinAs(
     const { ait } = await channel.ask<{ ait: string }>((done) => client.IssueAit(request, done as never));
     const certPem = certificateToPem(membership.certificateDer);
     const { instanceId, keyPair } = membership;
-    const spiffeId = parseJoinCredential(await mesh.authority.credential(agent)).agent;
+    const spiffeId = parseJoinCredential(await mesh.authority.credential(agent)).subject;
     return { spiffeId, instanceId, certPem, keyPair, thumbprint: thumbprintOf(certPem), ait, measurement, membership };
   } finally {
     channel.close();

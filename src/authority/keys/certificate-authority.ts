@@ -1,5 +1,6 @@
 import type { KeyObject, X509Certificate } from 'node:crypto';
 import { authorityId, kindOf, trustDomainOf, type SpiffeId, type TrustDomain } from '../../domain/agent-id.ts';
+import { isJoiningKind } from '../../domain/join-credential.ts';
 import type { BundleDocument } from '../../domain/mesh-state.ts';
 import { MeshError } from '../../domain/mesh-error.ts';
 import { generateKeyPair, privateKeyToPem } from '../../crypto/keys.ts';
@@ -159,15 +160,18 @@ export class CertificateAuthority {
   }
 
   /**
-   * Issues to whoever joins or renews: agents of our own trust domain and nobody else.
+   * Issues to whoever joins or renews: agents and inference services of our own trust domain, and nobody else.
    *
    * @throws MeshError `CERTIFICATE_INVALID`
    */
-  issueAgentSvid(agent: SpiffeId, publicKey: KeyObject): IssuedSvid {
-    if (kindOf(agent) !== 'agent' || trustDomainOf(agent) !== this.#options.trustDomain) {
-      throw new MeshError('CERTIFICATE_INVALID', `${agent} is not an agent of ${this.#options.trustDomain}`);
+  issueMemberSvid(member: SpiffeId, publicKey: KeyObject): IssuedSvid {
+    if (!isJoiningKind(kindOf(member)) || trustDomainOf(member) !== this.#options.trustDomain) {
+      throw new MeshError(
+        'CERTIFICATE_INVALID',
+        `${member} is neither an agent nor an inference service of ${this.#options.trustDomain}`,
+      );
     }
-    return this.#issue(agent, publicKey);
+    return this.#issue(member, publicKey);
   }
 
   /**

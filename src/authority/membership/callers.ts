@@ -1,6 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
 import { kindOf, type SpiffeId } from '../../domain/agent-id.ts';
+import { isJoiningKind, type JoiningKind } from '../../domain/join-credential.ts';
 import { verifyChain } from '../../crypto/chain.ts';
 import type { Clock } from '../../platform/clock.ts';
 import type { AuthorityMetrics } from '../authority-metrics.ts';
@@ -11,6 +12,7 @@ import { refusal, type Outcome, type Refusal } from '../refusal.ts';
 
 /** A live, unrevoked instance on an open connection. */
 export interface Caller {
+  /** An agent; an inference service only where it was asked for. */
   readonly agent: SpiffeId;
   readonly instance: string;
   /** `x5t#S256` of the certificate of this very connection, its key, and its end in milliseconds since the epoch. */
@@ -26,6 +28,10 @@ export interface CallersOptions {
   readonly metrics: AuthorityMetrics;
   readonly policy: () => PolicyIndex;
 }
+
+const AGENTS: readonly JoiningKind[] = ['agent'];
+/** What keeps an instance a member, whatever it is: its certificate, and whom to trust. */
+export const ANY_MEMBER: readonly JoiningKind[] = ['agent', 'inference'];
 
 /** What a grpc-js call tells of its connection. */
 interface CallPeer {
@@ -60,12 +66,16 @@ export class Callers {
 
   /** Whether a new connection comes from somebody who may do more than join. */
   isMember(socket: TLSSocket): boolean {
-    return this.#identify(socket).ok;
+    return this.#identify(socket, ANY_MEMBER).ok;
   }
 
-  /** Fails closed: no connection, no certificate, another root, another kind, unknown or revoked are all refused. */
-  authenticate(call: CallPeer): Outcome<Caller> {
-    const outcome = this.#identify(this.#sockets.get(call.getPeer()));
+  /**
+   * Fails closed: no connection, no certificate, another root, another kind, unknown or revoked are all refused.
+   *
+   * @param kinds who may ask for this. Default: agents only.
+   */
+  authenticate(call: CallPeer, kinds: readonly JoiningKind[] = AGENTS): Outcome<Caller> {
+    const outcome = this.#identify(this.#sockets.get(call.getPeer()), kinds);
     if (!outcome.ok) this.#options.metrics.callsRefused.add();
     return outcome;
   }
@@ -80,7 +90,7 @@ export class Callers {
     return checkRevoked(this.#options.policy(), { agent, instance, thumbprint });
   }
 
-  #identify(socket: TLSSocket | undefined): Outcome<Caller> {
+  #identify(socket: TLSSocket | undefined, kinds: readonly JoiningKind[]): Outcome<Caller> {
     const { authority, instances, clock } = this.#options;
     // Not getPeerX509Certificate: on the server's side it loses memory with each call (Node 20.20).
     const leaf = socket?.getPeerCertificate(false).raw;
@@ -90,8 +100,9 @@ export class Callers {
     const chain = verifyChain({ leaf, roots: authority.roots, at: clock.now() });
     if (!chain.ok) return refusal('UNAUTHENTICATED', 'CERTIFICATE_REFUSED', chain.detail);
     const { spiffeId, thumbprint, publicKey, notAfter } = chain.identity;
-    if (kindOf(spiffeId) !== 'agent') {
-      return refusal('UNAUTHENTICATED', 'CERTIFICATE_REFUSED', `${spiffeId} is not an agent`);
+    const kind = kindOf(spiffeId);
+    if (!isJoiningKind(kind) || !kinds.includes(kind)) {
+      return refusal('UNAUTHENTICATED', 'CERTIFICATE_REFUSED', `${spiffeId} may not ask for this`);
     }
     const instance = instances.byCertificate(thumbprint);
     if (instance?.agent !== spiffeId) {

@@ -7,7 +7,7 @@ import type { IssueAitRequest__Output } from '../../wire/generated/ait/v1/IssueA
 import type { IdentityServiceHandlers } from '../../wire/generated/ait/v1/IdentityService.ts';
 import type { AitIssuer } from '../keys/ait-issuer.ts';
 import type { AuthorityMetrics } from '../authority-metrics.ts';
-import type { Caller, Callers } from './callers.ts';
+import { ANY_MEMBER, type Caller, type Callers } from './callers.ts';
 import type { Instances } from './instances.ts';
 import { refusal, unary, type Outcome, type Refusal } from '../refusal.ts';
 
@@ -15,16 +15,18 @@ export interface IdentityServiceOptions {
   readonly callers: Callers;
   readonly instances: Instances;
   readonly issuer: AitIssuer;
+  /** The trust bundle now, in SPIFFE bundle format. */
+  readonly bundleJson: () => string;
   readonly logger: Logger;
   readonly metrics: AuthorityMetrics;
 }
 
 /** Renewal of SVIDs and issue of AITs, each bound to the certificate of the connection it is asked on. */
 export function createIdentityService(options: IdentityServiceOptions): IdentityServiceHandlers {
-  const { callers, instances, issuer, logger, metrics } = options;
+  const { callers, instances, issuer, bundleJson, logger, metrics } = options;
   return {
     RenewSvid: unary('RenewSvid', logger, async (call) => {
-      const caller = callers.authenticate(call);
+      const caller = callers.authenticate(call, ANY_MEMBER);
       if (!caller.ok) return refuseRenewal(caller);
       const key = readCsr(call.request.csrDer);
       if (!key.ok) return refuseRenewal(key);
@@ -33,6 +35,11 @@ export function createIdentityService(options: IdentityServiceOptions): Identity
       if (!outcome.ok) return outcome;
       logger.info('svid_renewed', { agent, instance });
       return { ok: true, value: { certificateDer: outcome.value.der } };
+    }),
+
+    GetTrustBundle: unary('GetTrustBundle', logger, (call) => {
+      const caller = callers.authenticate(call, ANY_MEMBER);
+      return Promise.resolve(caller.ok ? { ok: true, value: { trustBundle: bundleJson() } } : caller);
     }),
 
     IssueAit: unary('IssueAit', logger, async (call) => {

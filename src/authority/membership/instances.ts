@@ -37,9 +37,10 @@ export interface JoinOrigin {
   readonly pod?: PodOrigin | undefined;
 }
 
-/** One running copy of an agent, as the authority knows it. */
+/** One running copy of an agent or of an inference service, as the authority knows it. */
 export interface Instance extends JoinOrigin {
   readonly id: string;
+  /** Whose: also an inference service's name stands here. */
   readonly agent: SpiffeId;
   /** Milliseconds since the epoch. */
   readonly joinedAt: number;
@@ -169,7 +170,7 @@ export class Instances {
   }
 
   #issue(agent: SpiffeId, publicKey: KeyObject): HeldCertificate {
-    const { der, thumbprint, notAfter } = this.#options.authority.issueAgentSvid(agent, publicKey);
+    const { der, thumbprint, notAfter } = this.#options.authority.issueMemberSvid(agent, publicKey);
     return { thumbprint, notAfter, der: der.toString('base64'), key: keyHash(publicKey) };
   }
 

@@ -3,7 +3,7 @@ import type { JoinServiceHandlers } from '../../wire/generated/ait/v1/JoinServic
 import type { JoinRequest__Output } from '../../wire/generated/ait/v1/JoinRequest.ts';
 import type { JoinResponse } from '../../wire/generated/ait/v1/JoinResponse.ts';
 import { parseCsr } from '../../crypto/csr.ts';
-import type { SpiffeId } from '../../domain/agent-id.ts';
+import { kindOf, type SpiffeId } from '../../domain/agent-id.ts';
 import { isMeshError } from '../../domain/mesh-error.ts';
 import type { Logger } from '../../platform/logger.ts';
 import { JOIN_RESULTS, type AuthorityMetrics } from '../authority-metrics.ts';
@@ -131,6 +131,10 @@ async function admitToken(
 function mayJoin(agent: SpiffeId, index: PolicyIndex): Refusal | undefined {
   const revoked = checkRevoked(index, { agent });
   if (revoked !== undefined) return revoked;
+  if (kindOf(agent) === 'inference') {
+    if (index.inferenceServices.has(agent)) return undefined;
+    return refusal('PERMISSION_DENIED', 'SERVICE_NOT_APPROVED', `no policy in force approves ${agent}`);
+  }
   const lifecycle = index.agents.get(agent)?.lifecycle ?? 'not registered with this authority';
   if (lifecycle === 'active' || lifecycle === 'suspended') return undefined;
   return refusal('PERMISSION_DENIED', 'AGENT_NOT_ACTIVE', `${agent} is ${lifecycle}`);

@@ -1,5 +1,5 @@
-import { resolveAgentId, trustDomainOf, type SpiffeId, type TrustDomain } from '../../domain/agent-id.ts';
-import type { JsonValue } from '../../domain/canonical/strict-json.ts';
+import { inferenceId, resolveAgentId, trustDomainOf, type SpiffeId, type TrustDomain } from '../../domain/agent-id.ts';
+import type { JsonObject, JsonValue } from '../../domain/canonical/strict-json.ts';
 import { parseDuration } from '../../domain/duration.ts';
 import { isHostPort } from '../../domain/host-port.ts';
 import { joinCredentialToText } from '../../domain/join-credential.ts';
@@ -34,7 +34,8 @@ export interface AuthorityAdminDeps {
 }
 
 /**
- * What an operator can ask the authority. `POST /join-credentials` takes `{agent, uses?, expires?, authority?}`;
+ * What an operator can ask the authority. `POST /join-credentials` takes `{agent, uses?, expires?, authority?}`, or
+ * `inference` with the name of a service in place of `agent`;
  * `GET /join-credentials?agent=` tells all of them but their secrets.
  */
 export function authorityAdminRoutes(deps: AuthorityAdminDeps): AdminRoutes {
@@ -60,13 +61,13 @@ export function authorityAdminRoutes(deps: AuthorityAdminDeps): AdminRoutes {
 
 async function createCredential(body: AdminBody, deps: AuthorityAdminDeps): Promise<AdminAnswer> {
   const { credentials, trustDomain, advertised, logger } = deps;
-  const { agent, uses, lifetimeMs, authority } = readRequest(body, trustDomain, advertised());
-  const { id, secret, expiresAt } = await credentials.create({ agent, uses, lifetimeMs });
+  const { subject, uses, lifetimeMs, authority } = readRequest(body, trustDomain, advertised());
+  const { id, secret, expiresAt } = await credentials.create({ agent: subject, uses, lifetimeMs });
   const expires = new Date(expiresAt).toISOString();
-  logger.info('join_credential_created', { agent, credential_id: id, uses, expires_at: expires });
+  logger.info('join_credential_created', { agent: subject, credential_id: id, uses, expires_at: expires });
   const rootSha256 = deps.rootSha256();
-  const credential = joinCredentialToText({ trustDomain, agent, id, secret, rootSha256, authority, expiresAt });
-  return { status: 201, body: { id, agent, uses, expires_at: expires, authority, credential } };
+  const credential = joinCredentialToText({ trustDomain, subject, id, secret, rootSha256, authority, expiresAt });
+  return { status: 201, body: { id, agent: subject, uses, expires_at: expires, authority, credential } };
 }
 
 /** The agent that a query names, by name or SPIFFE ID. */
@@ -98,7 +99,7 @@ function credentialState({ usesLeft, expiresAt }: CredentialRecord, now: number)
 }
 
 interface CredentialRequest {
-  readonly agent: SpiffeId;
+  readonly subject: SpiffeId;
   readonly uses: CredentialUses;
   readonly lifetimeMs: number;
   readonly authority: string;
@@ -106,11 +107,10 @@ interface CredentialRequest {
 
 function readRequest(body: AdminBody, trustDomain: TrustDomain, advertised: string): CredentialRequest {
   const object = objectAt(body ?? {}, 'request', {
-    required: ['agent'],
-    optional: ['uses', 'expires', 'authority'],
+    required: [],
+    optional: ['agent', 'inference', 'uses', 'expires', 'authority'],
   });
-  const agent = resolveAgentId(trustDomain, stringAt(object['agent'], 'agent', /^[^\s]{1,2048}$/, 'a name'));
-  if (trustDomainOf(agent) !== trustDomain) throw new ShapeError('agent', `not of the trust domain ${trustDomain}`);
+  const subject = readSubject(object, trustDomain);
   const expires = stringAt(object['expires'] ?? DEFAULT_EXPIRES, 'expires', /^.{1,16}$/, 'a duration');
   const lifetimeMs = parseDuration(expires);
   if (lifetimeMs < 1 || lifetimeMs > MAX_LIFETIME_MS) throw new ShapeError('expires', 'not from 1ms to 366d');
@@ -118,9 +118,22 @@ function readRequest(body: AdminBody, trustDomain: TrustDomain, advertised: stri
   if (!isHostPort(authority)) throw new ShapeError('authority', 'not host:port');
   const uses: JsonValue = object['uses'] ?? DEFAULT_USES;
   return {
-    agent,
+    subject,
     uses: uses === 'unlimited' ? uses : integerAt(uses, 'uses', { min: 1, max: 1_000_000 }),
     lifetimeMs,
     authority,
   };
+}
+
+/** One agent or one inference service: a credential is for exactly one identity. */
+function readSubject({ agent, inference }: JsonObject, trustDomain: TrustDomain): SpiffeId {
+  if ((agent === undefined) === (inference === undefined)) {
+    throw new ShapeError('request', 'has not exactly one of agent and inference');
+  }
+  if (inference !== undefined) {
+    return inferenceId(trustDomain, stringAt(inference, 'inference', /^[^\s/]{1,256}$/, 'the name of a service'));
+  }
+  const id = resolveAgentId(trustDomain, stringAt(agent, 'agent', /^[^\s]{1,2048}$/, 'a name'));
+  if (trustDomainOf(id) !== trustDomain) throw new ShapeError('agent', `not of the trust domain ${trustDomain}`);
+  return id;
 }

@@ -52,7 +52,7 @@ export function policyRoutes(deps: PolicyRoutesDeps): AdminRoutes {
 function policyView({ ledger, directory, impactLimit }: PolicyRoutesDeps): object {
   const held = ledger.held();
   const revisions = ledger.revisions();
-  const counts: Record<string, number> = { agent: 0, baseline: 0, grant: 0, revocation: 0 };
+  const counts: Record<string, number> = { agent: 0, baseline: 0, grant: 0, inference_service: 0, revocation: 0 };
   for (const { kind } of ledger.objects()) counts[kind] = (counts[kind] ?? 0) + 1;
   const last = revisions.at(-1);
   return {

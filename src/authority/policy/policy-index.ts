@@ -1,6 +1,7 @@
 import type { SpiffeId } from '../../domain/agent-id.ts';
 import type { Baseline } from '../../domain/baseline.ts';
 import type { Grant } from '../../domain/grant-policy.ts';
+import type { InferenceService } from '../../domain/inference/evidence.ts';
 import type { AgentRecord, Revocation, RevocationKind, StateObject } from '../../domain/mesh-state.ts';
 import type { Refusal } from '../refusal.ts';
 
@@ -10,6 +11,9 @@ export interface PolicyIndex {
   readonly baselinesOf: ReadonlyMap<SpiffeId, readonly Baseline[]>;
   /** Grants in which the agent is either side. */
   readonly grantsOf: ReadonlyMap<SpiffeId, readonly Grant[]>;
+  readonly inferenceServices: ReadonlyMap<SpiffeId, InferenceService>;
+  /** Those that an agent may use. */
+  readonly inferenceServicesOf: ReadonlyMap<SpiffeId, readonly InferenceService[]>;
   readonly revocations: readonly Revocation[];
   readonly revoked: Readonly<Record<RevocationKind, ReadonlyMap<string, Revocation>>>;
 }
@@ -18,6 +22,8 @@ export function indexPolicy(objects: readonly StateObject[]): PolicyIndex {
   const agents = new Map<SpiffeId, AgentRecord>();
   const baselinesOf = new Map<SpiffeId, Baseline[]>();
   const grantsOf = new Map<SpiffeId, Grant[]>();
+  const inferenceServices = new Map<SpiffeId, InferenceService>();
+  const inferenceServicesOf = new Map<SpiffeId, InferenceService[]>();
   const revocations: Revocation[] = [];
   const revoked = { agent: new Map(), instance: new Map(), certificate: new Map() };
   for (const object of objects) {
@@ -26,12 +32,15 @@ export function indexPolicy(objects: readonly StateObject[]): PolicyIndex {
     else if (object.kind === 'grant') {
       append(grantsOf, object.value.from, object.value);
       append(grantsOf, object.value.to, object.value);
+    } else if (object.kind === 'inference_service') {
+      inferenceServices.set(object.value.id, object.value);
+      for (const agent of object.value.agents) append(inferenceServicesOf, agent, object.value);
     } else if (object.kind === 'revocation') {
       revocations.push(object.value);
       revoked[object.value.kind].set(object.value.subject, object.value);
     }
   }
-  return { agents, baselinesOf, grantsOf, revocations, revoked };
+  return { agents, baselinesOf, grantsOf, inferenceServices, inferenceServicesOf, revocations, revoked };
 }
 
 /** Who asks for something, as far as revocations can name them. */

@@ -153,6 +153,7 @@ function restrict(record: PolicyRecord, overlay: Overlay): PolicyRecord {
     case 'agent':
       return { ...record, note, object: { kind: 'agent', value: restrictAgent(object.value, overlay) } };
     case 'grant':
+    case 'inference_service':
       return { ...record, note, withdrawn: record.withdrawn || overlay.withdrawn === true };
     case 'revocation':
       return record;

@@ -24,7 +24,8 @@ function leavesAll(before: StateObject, after: StateObject | undefined): boolean
       (before.value.observeUntil ?? 0) <= (after.value.observeUntil ?? 0)
     );
   }
-  return before.kind === 'revocation';
+  // A service ends no sessions between agents, and which one a model call goes to is judged for each call.
+  return before.kind === 'revocation' || before.kind === 'inference_service';
 }
 
 function keyOf({ kind, value }: StateObject): string {

@@ -7,8 +7,12 @@ import { ASSURANCES, DIMENSIONS, type Assurance, type DigestTuple, type Dimensio
 import { isMeshError } from '../../domain/mesh-error.ts';
 import { LIFECYCLES, REVOCATION_KINDS, type StateObject } from '../../domain/mesh-state.ts';
 import { isObjectId, NOT_APPLICABLE } from '../../domain/state-objects.ts';
+import { readInferenceServiceFields } from './inference-service-fields.ts';
 import { PolicyFields } from './policy-fields.ts';
 import { parseFieldText, readYamlFile, type PolicyProblem } from './policy-yaml.ts';
+
+/** Kinds of state that people decide on. */
+export type PolicyKind = 'agent' | 'baseline' | 'grant' | 'revocation' | 'inference_service';
 
 /** One object that a file puts in force, and where it says so. */
 export interface PolicyRecord {
@@ -17,8 +21,8 @@ export interface PolicyRecord {
   readonly file: string;
   readonly line: number;
   readonly column: number;
-  readonly object: Extract<StateObject, { kind: 'agent' | 'baseline' | 'grant' | 'revocation' }>;
-  /** Only a grant: its file said `state: withdrawn`. */
+  readonly object: Extract<StateObject, { kind: PolicyKind }>;
+  /** Only a grant or an inference service: its file said `state: withdrawn`. */
   readonly withdrawn: boolean;
   /** Only a grant: what its file would list it under; see `policy-registry.ts`. */
   readonly group: string;
@@ -47,7 +51,7 @@ export interface PolicyFile {
   readonly setAside?: true;
 }
 
-const KINDS = ['Agent', 'Baseline', 'Grant', 'Revocation'] as const;
+const KINDS = ['Agent', 'Baseline', 'Grant', 'Revocation', 'InferenceService'] as const;
 const OPAQUE = /^[\x21-\x7e]{1,256}$/;
 
 /** Reads one file of the policy directory, finding all problems at once. Never throws for what is in the file. */
@@ -90,6 +94,8 @@ function readDocument(fields: PolicyFields): PolicyRecord[] {
       return readGrants(fields);
     case 'Revocation':
       return readRevocation(fields);
+    case 'InferenceService':
+      return readInferenceService(fields);
     case undefined:
       return [];
   }
@@ -236,6 +242,13 @@ function readRevocation(fields: PolicyFields): PolicyRecord[] {
     kind === 'agent' ? fields.agent([kind]) : fields.text([kind], OPAQUE, 'an instance id or a thumbprint');
   if (id === undefined || reason === undefined || subject === undefined || !fields.ok) return [];
   return [record(fields, { kind: 'revocation', value: { id, kind, subject, reason } }, {})];
+}
+
+function readInferenceService(fields: PolicyFields): PolicyRecord[] {
+  const read = readInferenceServiceFields(fields);
+  if (read === undefined) return [];
+  const { value, withdrawn } = read;
+  return [record(fields, { kind: 'inference_service', value }, { withdrawn })];
 }
 
 function readId(fields: PolicyFields): string | undefined {

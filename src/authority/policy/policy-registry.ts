@@ -126,6 +126,7 @@ const WITHDRAWAL = {
   agent: 'set `lifecycle: retired`',
   baseline: 'set `state: retired` or `state: revoked`',
   grant: 'set `state: withdrawn`',
+  inference_service: 'set `state: withdrawn`',
   revocation: 'know that nothing takes a revocation back',
 } as const satisfies Record<PolicyRecord['object']['kind'], string>;
 

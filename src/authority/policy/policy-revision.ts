@@ -1,4 +1,4 @@
-import { agentNameOf, type SpiffeId } from '../../domain/agent-id.ts';
+import { agentNameOf, inferenceNameOf, type SpiffeId } from '../../domain/agent-id.ts';
 import type { AgentRecord } from '../../domain/mesh-state.ts';
 import type { JsonObject, JsonValue } from '../../domain/canonical/strict-json.ts';
 import type { Change, StateStore } from '../../platform/store.ts';
@@ -74,6 +74,10 @@ function describe(before: PolicyRecord | undefined, after: PolicyRecord | undefi
     }
     case 'grant':
       return [`grant ${object.value.id} ${is === undefined ? 'withdrawn' : was === undefined ? 'added' : 'changed'}`];
+    case 'inference_service':
+      return [
+        `inference service ${inferenceNameOf(object.value.id)} ${is === undefined ? 'withdrawn' : was === undefined ? 'added' : 'changed'}`,
+      ];
     case 'revocation':
       return [`${object.value.kind} ${nameOf(object.value)} revoked`];
   }

@@ -20,7 +20,8 @@ export interface StateSource {
  * grow with the mesh, and an agent has no business knowing who else there is.
  *
  * Itself and whoever shares a grant with it, or would like to while one of the two is in observe mode; their baselines; those grants; the revocations of any of them, and those
- * of which nobody knows whose they are; addresses of the agents it may call; the trust bundle.
+ * of which nobody knows whose they are; the inference services that it may use, and not who else may; addresses of the
+ * agents it may call; the trust bundle.
  */
 export function viewFor(recipient: SpiffeId, source: StateSource): StateObject[] {
   const { policy, endpointsOf, bundle, ownerOf } = source;
@@ -46,9 +47,14 @@ export function viewFor(recipient: SpiffeId, source: StateSource): StateObject[]
     }
   }
   for (const grant of grants) objects.push({ kind: 'grant', value: grant });
+  const services = policy.inferenceServicesOf.get(recipient) ?? [];
+  for (const service of services) {
+    objects.push({ kind: 'inference_service', value: { ...service, agents: [recipient] } });
+  }
+  const revocable = new Set([...concerned, ...services.map(({ id }) => id)]);
   for (const revocation of policy.revocations) {
     const owner = ownerOf(revocation);
-    if (owner === undefined || concerned.has(owner)) objects.push({ kind: 'revocation', value: revocation });
+    if (owner === undefined || revocable.has(owner)) objects.push({ kind: 'revocation', value: revocation });
   }
   for (const callee of callees) {
     for (const endpoint of endpointsOf.get(callee) ?? []) objects.push({ kind: 'endpoint', value: endpoint });

@@ -72,6 +72,7 @@ function phaseWords({ code }: Rejection): string {
     admission: 'admission',
     live: 'live session',
     data: 'data connection',
+    inference: 'a call to its model',
   };
   return words[phase];
 }

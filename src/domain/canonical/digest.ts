@@ -11,12 +11,22 @@ export const AIT_JSON_1 = 'ait-json-1';
 export const AIT_SET_1 = 'ait-set-1';
 /** Named digests whose order counts: SHA-256 of their RFC 8785 list as given. */
 export const AIT_SEQ_1 = 'ait-seq-1';
+/** A prompt with typed slots: SHA-256 of the RFC 8785 form of its text's digest and its slots' declarations. */
+export const AIT_TEMPLATE_1 = 'ait-template-1';
+/** The statement that there is no instruction: SHA-256 of no bytes, which is the digest of nothing else here. */
+export const AIT_NONE_1 = 'ait-none-1';
 
 /**
  * The rule under which a digest was made. Rules do not mark what they hash (a sequence that happens to be sorted
  * digests like the set), so two digests are comparable only when their rules are equal: keep the two together.
  */
-export type Canonicalization = typeof AIT_TEXT_1 | typeof AIT_JSON_1 | typeof AIT_SET_1 | typeof AIT_SEQ_1;
+export type Canonicalization =
+  | typeof AIT_TEXT_1
+  | typeof AIT_JSON_1
+  | typeof AIT_SET_1
+  | typeof AIT_SEQ_1
+  | typeof AIT_TEMPLATE_1
+  | typeof AIT_NONE_1;
 
 /** `sha256:` and exactly 64 lowercase hexadecimal characters; {@link isDigest} checks what the type cannot. */
 export type Digest = `sha256:${string}`;

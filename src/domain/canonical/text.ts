@@ -30,11 +30,19 @@ const BYTE_ORDER_MARK = '\uFEFF';
  * @throws {TextError} `not_utf8`, `binary` for a NUL, `empty` when no character is left (a lone newline is one).
  */
 export function canonicalizeText(bytes: Uint8Array): string {
-  const decoded = decodeUtf8(bytes);
+  return canonicalizeString(decodeUtf8(bytes));
+}
+
+/**
+ * As {@link canonicalizeText}, for a text that came as a string and is well-formed, as strictly parsed JSON is.
+ *
+ * @throws {TextError} `binary`, `empty`.
+ */
+export function canonicalizeString(decoded: string): string {
   const unmarked = decoded.startsWith(BYTE_ORDER_MARK) ? decoded.slice(1) : decoded;
   if (unmarked === '') throw new TextError('empty', 'the text is empty');
   if (unmarked.includes('\0')) throw new TextError('binary', 'the text contains a NUL character');
-  return unmarked.replace(/\r\n?/g, '\n');
+  return unmarked.includes('\r') ? unmarked.replace(/\r\n?/g, '\n') : unmarked;
 }
 
 function decodeUtf8(bytes: Uint8Array): string {

@@ -7,12 +7,18 @@ export interface InUseDifference {
   readonly at: string;
   /** Name of the nearest approved prompt. */
   readonly prompt: string;
-  /** First differing byte of the canonical UTF-8 texts, from 0; absent when the approved text is not known here. */
+  /**
+   * First differing byte of the canonical UTF-8 texts, from 0; of a template the first that cannot be right, for example
+   * where the value of a slot begins. Absent when the approved text is not known here.
+   */
   readonly byteOffset?: number;
-  /** Lengths of the canonical texts in bytes; `expected` is absent when the approved text is not known here. */
+  /**
+   * Lengths of the canonical texts in bytes. 0 says that there is none. `expected` is absent when the approved text is not
+   * known here, and for a template, which has no one length.
+   */
   readonly observedBytes: number;
   readonly expectedBytes?: number;
-  /** Whether only whitespace differs. */
+  /** Whether only whitespace differs, in all texts. */
   readonly whitespaceOnly?: boolean;
 }
 
@@ -34,6 +40,12 @@ export type InUseVerdict =
       /** A drift code, or `BASELINE_MISSING`. */
       readonly rejection: Rejection;
       readonly differences: readonly Difference[];
+      /** Set where the prompt differs. */
       readonly where: InUseDifference | undefined;
+      /**
+       * The part of the request that the rejection is about: `messages[0].content`, `tools[1]`, `model`. Absent where
+       * something is missing, and where no part of the request is to blame.
+       */
+      readonly at?: string;
       readonly observed: DigestTuple;
     };

@@ -6,7 +6,7 @@ export type ModelEndpoint = (typeof MODEL_ENDPOINTS)[number];
 
 /** A text with which the agent instructs its model: a system or developer message, or `instructions`. */
 export interface InstructionText {
-  /** As the agent sent it, and not yet canonical. */
+  /** Canonical (`ait-text-1`), as it is forwarded: do not apply the rule again. */
   readonly text: string;
   /** Where it stands in the request, for example `messages[0].content` or `instructions`. */
   readonly at: string;
@@ -24,6 +24,7 @@ export interface OfferedTool {
 /** A request to a model, as far as anything is decided by it. It was parsed strictly, and has allowed fields only. */
 export interface ModelCall {
   readonly endpoint: ModelEndpoint;
+  /** As the agent calls it. */
   readonly model: string;
   /** In the order in which the model sees them. */
   readonly instructions: readonly InstructionText[];

@@ -3,26 +3,10 @@ import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { readX509 } from '../../crypto/certificate-fields.ts';
 import { rootPin, type RootPin } from '../../crypto/root-pin.ts';
-import { parseTrustDomain, resolveAgentId, type SpiffeId, type TrustDomain } from '../../domain/agent-id.ts';
-import { parseJoinCredential, type JoinCredential } from '../../domain/join-credential.ts';
+import { parseTrustDomain, resolveAgentId } from '../../domain/agent-id.ts';
 import { MeshError } from '../../domain/mesh-error.ts';
+import { enrollWithCredential, readCredentialFile, type Enrollment } from '../../membership/enrollment.ts';
 import type { SidecarConfig } from '../config.ts';
-
-/** What lets an instance in, as the members of a `JoinRequest`. */
-export type JoinEvidence =
-  { readonly credentialId: string; readonly credentialSecret: Buffer } | { readonly serviceAccountToken: string };
-
-/** How this instance becomes a member: who it is to be, whom it trusts for that, and what it shows. */
-export interface Enrollment {
-  readonly trustDomain: TrustDomain;
-  readonly agent: SpiffeId;
-  /** Of the authority's root: there is no trust on first use. */
-  readonly rootSha256: RootPin;
-  /** The authority's `host:port`. */
-  readonly authority: string;
-  /** Called for each attempt anew: the kubelet replaces a token long before it ends. @throws MeshError `FILE_UNREADABLE` */
-  readonly evidence: () => Promise<JoinEvidence>;
-}
 
 /**
  * Reads how to join from the section `authority` of the configuration, whose schema has seen to it that one way is
@@ -33,7 +17,7 @@ export interface Enrollment {
 export function readEnrollment(section: SidecarConfig['authority'], folder: string): Enrollment {
   const { join_credential: credential, service_account_token_file: token } = section;
   if (credential !== undefined) {
-    const enrollment = enrollWithCredential(readCredential(resolve(folder, credential)));
+    const enrollment = enrollWithCredential(readCredentialFile(resolve(folder, credential), 'agent'));
     return { ...enrollment, authority: section.address ?? enrollment.authority };
   }
   const { trust_domain: domain, agent, address } = section;
@@ -44,30 +28,11 @@ export function readEnrollment(section: SidecarConfig['authority'], folder: stri
   const path = resolve(folder, token);
   return {
     trustDomain,
-    agent: resolveAgentId(trustDomain, agent),
+    subject: resolveAgentId(trustDomain, agent),
     rootSha256: readRootPin(section, folder),
     authority: address,
     evidence: async () => ({ serviceAccountToken: await readToken(path) }),
   };
-}
-
-export function enrollWithCredential(credential: JoinCredential): Enrollment {
-  const { trustDomain, agent, rootSha256, authority, id, secret } = credential;
-  const evidence = { credentialId: id, credentialSecret: Buffer.from(secret) };
-  return { trustDomain, agent, rootSha256, authority, evidence: () => Promise.resolve(evidence) };
-}
-
-function readCredential(path: string): JoinCredential {
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8');
-  } catch (cause) {
-    throw new MeshError('FILE_UNREADABLE', `cannot read the join credential ${path}`, {
-      cause,
-      hint: '`ait agent credential <agent> --out <file>` on the authority writes one',
-    });
-  }
-  return parseJoinCredential(text);
 }
 
 /** A JWT and nothing else: what is no token is told here, and not sent to anybody. */

@@ -5,8 +5,13 @@ import { dataAnswerCodec, dataOpenCodec } from '../../wire/services.ts';
 import { refusedBy, type ExchangeTiming } from '../exchange/exchange.ts';
 import type { Session } from '../session/session.ts';
 import type { SessionRegistry } from '../session/session-registry.ts';
-import { DATA_ALPN, type TrustedRoots } from '../transport/peer-inspection.ts';
-import { ConnectionRefused, openTcp, secureOutbound, type SecuredConnection } from '../transport/secure-outbound.ts';
+import { DATA_ALPN, type TrustedRoots } from '../../membership/peer-inspection.ts';
+import {
+  ConnectionRefused,
+  openTcp,
+  secureOutbound,
+  type SecuredConnection,
+} from '../../membership/secure-outbound.ts';
 import { DataConnection } from './data-connection.ts';
 import { framePreface, readPreface } from './preface.ts';
 

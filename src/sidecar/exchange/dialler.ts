@@ -9,8 +9,8 @@ import { CHANNEL_OPTIONS, OwnedConnectionCredentials, channelTarget } from '../.
 import { AgentIdentityExchangeClient } from '../../wire/services.ts';
 import { Session } from '../session/session.ts';
 import type { Acceptance } from '../session/session-registry.ts';
-import { CONTROL_ALPN, type TrustedRoots } from '../transport/peer-inspection.ts';
-import { ConnectionRefused, secureOutbound, type SecuredConnection } from '../transport/secure-outbound.ts';
+import { CONTROL_ALPN, type TrustedRoots } from '../../membership/peer-inspection.ts';
+import { ConnectionRefused, secureOutbound, type SecuredConnection } from '../../membership/secure-outbound.ts';
 import type { PresentedIdentity } from '../identity/presented-identity.ts';
 import { newCorrelationId } from './acceptor.ts';
 import { checkAnswered, continuationOf } from './continuation.ts';

@@ -15,11 +15,11 @@ import type { Logger } from '../../platform/logger.ts';
 import { Backoff, type RandomSource } from '../../platform/random.ts';
 import type { IssueAitResponse__Output } from '../../wire/generated/ait/v1/IssueAitResponse.ts';
 import { IdentityClient } from '../../wire/services.ts';
-import { AuthorityChannel, AuthorityError } from '../authority-link/authority-channel.ts';
-import { tlsMaterialOf, type Membership } from '../authority-link/join.ts';
+import { AuthorityChannel, AuthorityError } from '../../membership/authority-channel.ts';
+import { tlsMaterialOf, type Membership } from '../../membership/join.ts';
 import type { SidecarMetrics } from '../sidecar-metrics.ts';
 import type { PresentedIdentity, Statement } from './presented-identity.ts';
-import type { TrustStore } from './trust-store.ts';
+import type { TrustStore } from '../../membership/trust-store.ts';
 
 export interface GenerationDeps {
   readonly clock: Clock;

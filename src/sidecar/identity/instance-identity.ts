@@ -1,14 +1,8 @@
-import { issuerOf } from '../../crypto/chain.ts';
-import { createCsr } from '../../crypto/csr.ts';
-import { generateKeyPair, type KeyPair } from '../../crypto/keys.ts';
-import { trustDomainOf } from '../../domain/agent-id.ts';
 import type { Measurement } from '../../domain/measurement.ts';
 import { rejection, type Rejection } from '../../domain/rejection.ts';
 import { Due, after } from '../../platform/clock.ts';
-import type { RenewSvidResponse__Output } from '../../wire/generated/ait/v1/RenewSvidResponse.ts';
-import { IdentityClient } from '../../wire/services.ts';
-import { AuthorityError } from '../authority-link/authority-channel.ts';
-import type { Membership } from '../authority-link/join.ts';
+import type { Membership } from '../../membership/join.ts';
+import { SvidRenewal } from '../../membership/svid-renewal.ts';
 import { Generation, type GenerationDeps } from './generation.ts';
 import type { IdentitySource, PresentedIdentity } from './presented-identity.ts';
 
@@ -25,36 +19,27 @@ export interface InstanceIdentityDeps extends Omit<GenerationDeps, 'onToken'> {
   readonly ownRejection: () => Rejection | undefined;
 }
 
-/** SVIDs are renewed at half their life, give or take a tenth, so that a fleet started at once does not renew at once. */
-const RENEW_AT = 0.5;
-const RENEW_SPREAD = 0.1;
-/** After a failure: a twentieth of the life, within bounds. */
-const RETRY_SHARE = 0.05;
-const MIN_RETRY_MS = 1000;
-const MAX_RETRY_MS = 60_000;
 /** A connection that was being made during the rotation may still have to speak for the certificate that it showed. */
 const LINGER_MS = 15_000;
 
 /** Who this instance is: the SVID in use, its predecessors while sessions still show them, and what is measured. */
 export class InstanceIdentity implements IdentitySource {
   readonly #deps: InstanceIdentityDeps;
+  readonly #renewal: SvidRenewal;
   #current: Generation;
   /** With the moment from which on they are let go of when no session shows them. */
   readonly #older = new Map<Generation, Due>();
   #measurement: Measurement | undefined;
   readonly #waiting = new Set<() => void>();
   #due: Due;
-  /** How long the certificate in use had to live when it came, ms; by a clock past its end, its whole dated life. */
-  #lifeMs = 0;
   #renewing = false;
-  /** Kept until its renewal succeeded: asking again with the same key repeats an answer that was lost. */
-  #nextKey: KeyPair | undefined;
   #stopped = false;
 
   constructor(membership: Membership, deps: InstanceIdentityDeps) {
     this.#deps = deps;
+    this.#renewal = new SvidRenewal(deps);
     this.#current = this.#generation(membership);
-    this.#due = this.#nextRenewal();
+    this.#due = this.#renewal.dueFor(this.#current.membership);
   }
 
   get current(): Generation {
@@ -92,15 +77,9 @@ export class InstanceIdentity implements IdentitySource {
 
   trustChanged(): void {
     for (const generation of [this.#current, ...this.#older.keys()]) generation.trustChanged();
-    if (this.#isVouchedFor(this.#current)) return;
+    if (this.#renewal.isVouchedFor(this.#current.membership)) return;
     this.#due = new Due(this.#deps.clock, 0);
     setImmediate(() => this.tick());
-  }
-
-  /** Whether a root that is trusted now has issued the certificate: nobody takes another, not even we ourselves. */
-  #isVouchedFor({ spiffeId, membership }: Generation): boolean {
-    const roots = this.#deps.trust.roots.get(trustDomainOf(spiffeId)) ?? [];
-    return issuerOf({ leaf: membership.certificateDer, roots }) !== undefined;
   }
 
   forExchange(withinMs: number, shown?: string): Promise<PresentedIdentity | Rejection> {
@@ -145,26 +124,10 @@ export class InstanceIdentity implements IdentitySource {
     return generation;
   }
 
-  /** Counted from when we got it, not from its start: that is dated back for the sake of clocks that are behind. */
-  #nextRenewal(): Due {
-    const { clock, random } = this.#deps;
-    if (!this.#isVouchedFor(this.#current)) return new Due(clock, this.#retryMs());
-    const { notBefore, notAfter } = this.#current;
-    const share = RENEW_AT + RENEW_SPREAD * (2 * random.uniform() - 1);
-    const leftMs = notAfter - clock.now();
-    this.#lifeMs = leftMs > 0 ? leftMs : notAfter - notBefore;
-    return new Due(clock, Math.max(leftMs * share, this.#retryMs()));
-  }
-
-  /** Also the least time between two renewals: by a clock that is far ahead everything is always due. */
-  #retryMs(): number {
-    return Math.min(MAX_RETRY_MS, Math.max(MIN_RETRY_MS, this.#lifeMs * RETRY_SHARE));
-  }
-
   async #renew(): Promise<void> {
     const { logger, metrics } = this.#deps;
     try {
-      const membership = await this.#nextMembership();
+      const membership = await this.#renewal.next(this.#current.membership, this.#current.channel());
       const previous = this.#current;
       this.#older.set(previous, new Due(this.#deps.clock, LINGER_MS));
       after({
@@ -177,40 +140,16 @@ export class InstanceIdentity implements IdentitySource {
       metrics.certificateRotations.add({ kind: 'svid', result: 'ok' });
       logger.info('svid_renewed', { expires: new Date(this.#current.notAfter).toISOString() });
       this.#deps.onRotated();
-      this.#due = this.#nextRenewal();
+      this.#due = this.#renewal.dueFor(this.#current.membership);
     } catch (error) {
       metrics.certificateRotations.add({ kind: 'svid', result: 'failed' });
       logger.warn('svid_renewal_failed', { error, expires: new Date(this.#current.notAfter).toISOString() });
-      this.#due = new Due(this.#deps.clock, this.#retryMs());
+      this.#due = this.#renewal.dueAfterFailure();
     }
   }
 
   #letGo(generation: Generation): void {
     generation.dispose();
     this.#older.delete(generation);
-  }
-
-  async #nextMembership(): Promise<Membership> {
-    const { membership } = this.#current;
-    this.#nextKey ??= generateKeyPair();
-    const keyPair = this.#nextKey;
-    const channel = this.#current.channel();
-    const client = channel.client(IdentityClient);
-    try {
-      const { certificateDer } = await channel.ask<RenewSvidResponse__Output>((callback) =>
-        client.RenewSvid({ csrDer: createCsr({ keyPair }) }, callback),
-      );
-      this.#nextKey = undefined;
-      return { ...membership, keyPair, certificateDer };
-    } catch (error) {
-      if (!(error instanceof AuthorityError) || error.transient) {
-        // A connection that failed is not asked twice, nor by the Watch: it never connects again.
-        if (error instanceof AuthorityError) channel.close();
-        throw error;
-      }
-      this.#nextKey = undefined;
-      this.#deps.logger.warn('svid_renewal_refused', { reason: error.reason, next: 'joining again' });
-      return this.#deps.rejoin();
-    }
   }
 }

@@ -21,6 +21,8 @@ export type MeasurementResult = ResultTimes &
         readonly measurement: Measurement;
         /** For the operator: for example which entries differ from the knowledge base's manifest. */
         readonly notes: readonly string[];
+        /** Only while the agent's own calls show something else than its files: which call it was. */
+        readonly inUse?: { readonly correlationId: string };
       }
     | { readonly ok: false; readonly rejection: Rejection; readonly dimension: Dimension }
   );

@@ -14,7 +14,7 @@ import { isMeshError } from '../../domain/mesh-error.ts';
 import { writeFileAtomic } from '../../platform/atomic-file.ts';
 import { after, type Clock } from '../../platform/clock.ts';
 import type { Logger } from '../../platform/logger.ts';
-import type { TrustStore } from '../identity/trust-store.ts';
+import type { TrustStore } from '../../membership/trust-store.ts';
 import type { STATE_REFUSALS, SidecarMetrics } from '../sidecar-metrics.ts';
 
 export interface StateReceiverDeps {

@@ -5,7 +5,7 @@ import type { Logger } from '../../platform/logger.ts';
 import { Backoff, type RandomSource } from '../../platform/random.ts';
 import type { WatchResponse__Output } from '../../wire/generated/ait/v1/WatchResponse.ts';
 import { StateClient } from '../../wire/services.ts';
-import type { AuthorityChannel } from '../authority-link/authority-channel.ts';
+import type { AuthorityChannel } from '../../membership/authority-channel.ts';
 import type { StateReceiver } from './state-receiver.ts';
 
 export interface StateWatchDeps {

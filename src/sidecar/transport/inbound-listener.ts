@@ -8,8 +8,14 @@ import type { Component } from '../../platform/component.ts';
 import { listen } from '../../platform/listen-address.ts';
 import type { DecisionLog } from '../decision-log.ts';
 import type { SidecarMetrics } from '../sidecar-metrics.ts';
-import { CONTROL_ALPN, DATA_ALPN, inspectPeer, isInspected, type TrustedRoots } from './peer-inspection.ts';
-import { describe, splitAddress } from './secure-outbound.ts';
+import {
+  CONTROL_ALPN,
+  DATA_ALPN,
+  inspectPeer,
+  isInspected,
+  type TrustedRoots,
+} from '../../membership/peer-inspection.ts';
+import { describe, splitAddress } from '../../membership/secure-outbound.ts';
 
 /** A connection whose certificate was checked; whether the peer may have a session is still open. */
 export interface InboundPeer {

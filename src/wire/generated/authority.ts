@@ -4,6 +4,8 @@ import type { MessageTypeDefinition } from '@grpc/proto-loader';
 import type { Blocker as _ait_v1_Blocker, Blocker__Output as _ait_v1_Blocker__Output } from './ait/v1/Blocker.ts';
 import type { Decision as _ait_v1_Decision, Decision__Output as _ait_v1_Decision__Output } from './ait/v1/Decision.ts';
 import type { DimensionDifference as _ait_v1_DimensionDifference, DimensionDifference__Output as _ait_v1_DimensionDifference__Output } from './ait/v1/DimensionDifference.ts';
+import type { GetTrustBundleRequest as _ait_v1_GetTrustBundleRequest, GetTrustBundleRequest__Output as _ait_v1_GetTrustBundleRequest__Output } from './ait/v1/GetTrustBundleRequest.ts';
+import type { GetTrustBundleResponse as _ait_v1_GetTrustBundleResponse, GetTrustBundleResponse__Output as _ait_v1_GetTrustBundleResponse__Output } from './ait/v1/GetTrustBundleResponse.ts';
 import type { IdentityServiceClient as _ait_v1_IdentityServiceClient, IdentityServiceDefinition as _ait_v1_IdentityServiceDefinition } from './ait/v1/IdentityService.ts';
 import type { InstanceStatus as _ait_v1_InstanceStatus, InstanceStatus__Output as _ait_v1_InstanceStatus__Output } from './ait/v1/InstanceStatus.ts';
 import type { IssueAitRequest as _ait_v1_IssueAitRequest, IssueAitRequest__Output as _ait_v1_IssueAitRequest__Output } from './ait/v1/IssueAitRequest.ts';
@@ -37,8 +39,11 @@ export interface ProtoGrpcType {
       Blocker: MessageTypeDefinition<_ait_v1_Blocker, _ait_v1_Blocker__Output>
       Decision: MessageTypeDefinition<_ait_v1_Decision, _ait_v1_Decision__Output>
       DimensionDifference: MessageTypeDefinition<_ait_v1_DimensionDifference, _ait_v1_DimensionDifference__Output>
+      GetTrustBundleRequest: MessageTypeDefinition<_ait_v1_GetTrustBundleRequest, _ait_v1_GetTrustBundleRequest__Output>
+      GetTrustBundleResponse: MessageTypeDefinition<_ait_v1_GetTrustBundleResponse, _ait_v1_GetTrustBundleResponse__Output>
       /**
-       * What an instance asks for over mTLS with its own SVID.
+       * What an instance asks for over mTLS with its own SVID. Inference services renew and ask for the bundle; the rest is for
+       * agents.
        */
       IdentityService: SubtypeConstructor<typeof grpc.Client, _ait_v1_IdentityServiceClient> & { service: _ait_v1_IdentityServiceDefinition }
       InstanceStatus: MessageTypeDefinition<_ait_v1_InstanceStatus, _ait_v1_InstanceStatus__Output>

@@ -6,7 +6,7 @@ import { joinCredentialToText, parseJoinCredential, type JoinCredential } from '
 const trustDomain = parseTrustDomain('acme.example');
 const credential: JoinCredential = {
   trustDomain,
-  agent: agentId(trustDomain, 'planner'),
+  subject: agentId(trustDomain, 'planner'),
   id: 'A'.repeat(22),
   secret: Buffer.alloc(32, 7),
   rootSha256: 'a'.repeat(64),

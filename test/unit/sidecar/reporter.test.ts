@@ -3,7 +3,7 @@ import { EventEmitter } from 'node:events';
 import { test, type TestContext } from 'node:test';
 import { rejection } from '../../../src/domain/rejection.ts';
 import { createRegistry } from '../../../src/platform/metrics-registry.ts';
-import type { AuthorityChannel } from '../../../src/sidecar/authority-link/authority-channel.ts';
+import type { AuthorityChannel } from '../../../src/membership/authority-channel.ts';
 import type { Decision } from '../../../src/sidecar/decision-log.ts';
 import { Reporter } from '../../../src/sidecar/reporter.ts';
 import type { Session } from '../../../src/sidecar/session/session.ts';

@@ -98,7 +98,7 @@ test('in every phase of every kind the bundle has all that is needed, and what i
     assert.ok(aitKeys.some(({ kid }) => kid === authority.aitKey.keyId));
     assert.ok(stateKeys.some(({ kid }) => kid === authority.stateKey.keyId));
     assert.ok(roots.includes(authority.rootPem));
-    const { der } = authority.issueAgentSvid(planner, generateKeyPair().publicKey);
+    const { der } = authority.issueMemberSvid(planner, generateKeyPair().publicKey);
     assert.ok(verifyChain({ leaf: der, roots: authority.roots, at: world.now }).ok);
     await world.pass(10 * MINUTE);
   }
@@ -112,7 +112,7 @@ test('a certificate that was issued a moment before the switch is still believed
   const world = await KeyWorld.open();
   await world.rotation.rotate('root', { compromised: false });
   world.now = world.endOf('root', 'published') - 1;
-  const { der, notAfter } = world.authority.issueAgentSvid(planner, generateKeyPair().publicKey);
+  const { der, notAfter } = world.authority.issueMemberSvid(planner, generateKeyPair().publicKey);
   await world.pass(1);
   assert.equal(world.phases('root'), 'retiring active');
   await world.pass(notAfter - world.now);

@@ -8,10 +8,10 @@ import { parseMeasurement } from '../../../../src/domain/measurement-json.ts';
 import { systemClock } from '../../../../src/platform/clock.ts';
 import { createRegistry } from '../../../../src/platform/metrics-registry.ts';
 import { systemRandom } from '../../../../src/platform/random.ts';
-import { enrollWithCredential } from '../../../../src/sidecar/authority-link/enrollment.ts';
-import { joinMesh } from '../../../../src/sidecar/authority-link/join.ts';
+import { enrollWithCredential } from '../../../../src/membership/enrollment.ts';
+import { joinMesh } from '../../../../src/membership/join.ts';
 import { InstanceIdentity } from '../../../../src/sidecar/identity/instance-identity.ts';
-import { TrustStore } from '../../../../src/sidecar/identity/trust-store.ts';
+import { TrustStore } from '../../../../src/membership/trust-store.ts';
 import { createSidecarMetrics } from '../../../../src/sidecar/sidecar-metrics.ts';
 import { hostOf, portOf } from '../../../support/admin-request.ts';
 import { createLogBook, startTestAuthority, TRUST_DOMAIN } from '../../../support/authority-harness.ts';
@@ -58,7 +58,7 @@ test('a renewal whose answer was lost is asked for again with the same key: the 
   const issued = await authority.credentials.create({ agent, uses: 1, lifetimeMs: 60_000 });
   const credential: JoinCredential = {
     trustDomain: TRUST_DOMAIN,
-    agent,
+    subject: agent,
     id: issued.id,
     secret: issued.secret,
     rootSha256: authority.rootSha256,

@@ -1,14 +1,17 @@
 import type { X509Certificate } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
-import { verifyChain, type VouchedIdentity } from '../../crypto/chain.ts';
-import { checkPeerCertificate, type PeerIdentity } from '../../crypto/svid.ts';
-import { trustDomainOf, type TrustDomain } from '../../domain/agent-id.ts';
-import { rejection, type Rejection } from '../../domain/rejection.ts';
+import { verifyChain, type VouchedIdentity } from '../crypto/chain.ts';
+import { checkPeerCertificate, type PeerIdentity } from '../crypto/svid.ts';
+import { trustDomainOf, type TrustDomain } from '../domain/agent-id.ts';
+import { rejection, type Rejection } from '../domain/rejection.ts';
 
 /** ALPN of the exchange, and of data connections. A socket with any other is destroyed. */
 export const CONTROL_ALPN = 'h2';
 export const DATA_ALPN = 'ait-data/1';
-export type MeshAlpn = typeof CONTROL_ALPN | typeof DATA_ALPN;
+/** ALPN of connections to the inference service; never spoken between sidecars. */
+export const HTTP_ALPN = 'http/1.1';
+export type MeshAlpn = typeof CONTROL_ALPN | typeof DATA_ALPN | typeof HTTP_ALPN;
+const BETWEEN_SIDECARS: readonly MeshAlpn[] = [CONTROL_ALPN, DATA_ALPN];
 
 /** Roots by trust domain: a root vouches for names of its own domain only. */
 export type TrustedRoots = ReadonlyMap<TrustDomain, readonly X509Certificate[]>;
@@ -18,20 +21,29 @@ export interface InspectedPeer {
   readonly identity: VouchedIdentity;
 }
 
+export interface InspectionInput {
+  readonly roots: TrustedRoots;
+  readonly now: number;
+  readonly shown?: Uint8Array | undefined;
+  readonly alpns?: readonly MeshAlpn[];
+}
+
 /**
  * What the socket itself must show once TLS is up, before anything is read from it: a full handshake, our ALPN, one
  * SPIFFE ID, and a chain to the roots of that very trust domain. Fails closed.
  *
  * @param now milliseconds since the epoch
  * @param shown the peer's certificate in DER, where TLS has handed it over already; asking the socket again is dear.
+ * @param alpns what may have been negotiated. Default: what sidecars speak with each other.
  */
 export function inspectPeer(
   socket: TLSSocket,
-  { roots, now, shown }: { roots: TrustedRoots; now: number; shown?: Uint8Array | undefined },
+  { roots, now, shown, alpns = BETWEEN_SIDECARS }: InspectionInput,
 ): InspectedPeer | Rejection {
   if (socket.isSessionReused()) return rejection('TLS_RESUMED', 'the TLS session was resumed');
   const { alpnProtocol } = socket;
-  if (alpnProtocol !== CONTROL_ALPN && alpnProtocol !== DATA_ALPN) {
+  const alpn = alpns.find((known) => known === alpnProtocol);
+  if (alpn === undefined) {
     return rejection(
       'ALPN_MISMATCH',
       `the peer negotiated ${alpnProtocol === false ? 'no protocol' : `"${alpnProtocol}"`}`,
@@ -49,7 +61,7 @@ export function inspectPeer(
   const trustDomain = trustDomainOf(named.identity.spiffeId);
   const chain = verifyChain({ leaf: certificate, roots: roots.get(trustDomain) ?? [], at: now });
   if (!chain.ok) return rejection('TRUST_DOMAIN_NOT_ACCEPTED', `${named.identity.spiffeId}: ${chain.detail}`);
-  return { alpn: alpnProtocol, identity: chain.identity };
+  return { alpn, identity: chain.identity };
 }
 
 /**

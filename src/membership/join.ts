@@ -1,18 +1,18 @@
 import { connect as tlsConnect } from 'node:tls';
 import type { DetailedPeerCertificate } from 'node:tls';
-import { createCsr } from '../../crypto/csr.ts';
-import { certificateToPem, generateKeyPair, privateKeyToPem, type KeyPair } from '../../crypto/keys.ts';
-import { readX509 } from '../../crypto/certificate-fields.ts';
-import { findPinnedRoot, serverNameOfPin, type RootPin } from '../../crypto/root-pin.ts';
-import { readSvid } from '../../crypto/svid.ts';
-import { createTlsContext, rootProbeTlsOptions } from '../../crypto/tls-context.ts';
-import { parseTrustBundle, type TrustBundle } from '../../crypto/trust-bundle.ts';
-import { authorityId } from '../../domain/agent-id.ts';
-import type { Clock } from '../../platform/clock.ts';
-import type { JoinResponse__Output } from '../../wire/generated/ait/v1/JoinResponse.ts';
-import { JoinClient } from '../../wire/services.ts';
-import { CONTROL_ALPN } from '../transport/peer-inspection.ts';
-import { ConnectionRefused, openTcp } from '../transport/secure-outbound.ts';
+import { createCsr } from '../crypto/csr.ts';
+import { certificateToPem, generateKeyPair, privateKeyToPem, type KeyPair } from '../crypto/keys.ts';
+import { readX509 } from '../crypto/certificate-fields.ts';
+import { findPinnedRoot, serverNameOfPin, type RootPin } from '../crypto/root-pin.ts';
+import { readSvid } from '../crypto/svid.ts';
+import { createTlsContext, rootProbeTlsOptions } from '../crypto/tls-context.ts';
+import { parseTrustBundle, type TrustBundle } from '../crypto/trust-bundle.ts';
+import { authorityId } from '../domain/agent-id.ts';
+import type { Clock } from '../platform/clock.ts';
+import type { JoinResponse__Output } from '../wire/generated/ait/v1/JoinResponse.ts';
+import { JoinClient } from '../wire/services.ts';
+import { CONTROL_ALPN } from './peer-inspection.ts';
+import { ConnectionRefused, openTcp } from './secure-outbound.ts';
 import { AuthorityChannel, AuthorityError } from './authority-channel.ts';
 import type { Enrollment } from './enrollment.ts';
 
@@ -41,7 +41,7 @@ export interface JoinOptions {
  */
 export async function joinMesh(options: JoinOptions): Promise<Membership> {
   const { enrollment, address, knownRoots = [], clock, handshakeTimeoutMs } = options;
-  const { trustDomain, agent, rootSha256 } = enrollment;
+  const { trustDomain, subject, rootSha256 } = enrollment;
   const pins = [...new Set([rootSha256, ...knownRoots])];
   const root = await fetchPinnedRoot({ address, pins, handshakeTimeoutMs });
   const channel = new AuthorityChannel({
@@ -59,8 +59,8 @@ export async function joinMesh(options: JoinOptions): Promise<Membership> {
     const answer = await channel.ask<JoinResponse__Output>((callback) => client.Join(request, callback));
     const bundle = parseTrustBundle(answer.trustBundle, trustDomain);
     const svid = readSvid(readX509(answer.certificateDer));
-    if (svid.spiffeId !== agent) {
-      throw new AuthorityError(`the authority issued ${svid.spiffeId}, this is the sidecar of ${agent}`, {
+    if (svid.spiffeId !== subject) {
+      throw new AuthorityError(`the authority issued ${svid.spiffeId}, this instance is one of ${subject}`, {
         transient: false,
       });
     }
@@ -88,7 +88,7 @@ async function fetchPinnedRoot({ address, pins, handshakeTimeoutMs }: RootSearch
     if (root !== undefined) return root;
   }
   throw new AuthorityError(
-    `${address} is not the authority whose root this sidecar was given: its root is another one, or was replaced since`,
+    `${address} is not the authority whose root this instance was given: its root is another one, or was replaced since`,
     { reason: 'AUTHORITY_ROOT_MISMATCH', transient: false },
   );
 }

@@ -1,8 +1,8 @@
 import { connect as tlsConnect, type TLSSocket } from 'node:tls';
 import { connect as tcpConnect, type Socket } from 'node:net';
-import { clientTlsOptions, type TlsContext } from '../../crypto/tls-context.ts';
-import { isHostPort } from '../../domain/host-port.ts';
-import { rejection, type Rejection } from '../../domain/rejection.ts';
+import { clientTlsOptions, type TlsContext } from '../crypto/tls-context.ts';
+import { isHostPort } from '../domain/host-port.ts';
+import { rejection, type Rejection } from '../domain/rejection.ts';
 import {
   derOf,
   explainDates,
@@ -97,7 +97,7 @@ export function secureOutbound(options: SecureOutboundOptions): Promise<SecuredC
       socket.off('close', onClose);
       // From here on an error is followed by 'close', which is what users of the socket act on.
       socket.on('error', () => undefined);
-      const peer = inspectPeer(socket, { roots, now: now(), shown });
+      const peer = inspectPeer(socket, { roots, now: now(), shown, alpns: [alpn] });
       if (!isInspected(peer)) fail(peer);
       else resolve({ socket, raw, peer });
     });

@@ -1,12 +1,12 @@
 import { Channel, type Client, type ClientUnaryCall, type ServiceError } from '@grpc/grpc-js';
-import { rootPin, serverNameOfPin } from '../../crypto/root-pin.ts';
-import type { TlsContext } from '../../crypto/tls-context.ts';
-import { trustDomainOf, type SpiffeId } from '../../domain/agent-id.ts';
-import { rejection, type Rejection } from '../../domain/rejection.ts';
-import { reasonOf } from '../../wire/error-status.ts';
-import { CHANNEL_OPTIONS, OwnedConnectionCredentials, channelTarget } from '../../wire/owned-channel.ts';
-import { CONTROL_ALPN, type TrustedRoots } from '../transport/peer-inspection.ts';
-import { ConnectionRefused, secureOutbound } from '../transport/secure-outbound.ts';
+import { rootPin, serverNameOfPin } from '../crypto/root-pin.ts';
+import type { TlsContext } from '../crypto/tls-context.ts';
+import { trustDomainOf, type SpiffeId } from '../domain/agent-id.ts';
+import { rejection, type Rejection } from '../domain/rejection.ts';
+import { reasonOf } from '../wire/error-status.ts';
+import { CHANNEL_OPTIONS, OwnedConnectionCredentials, channelTarget } from '../wire/owned-channel.ts';
+import { CONTROL_ALPN, type TrustedRoots } from './peer-inspection.ts';
+import { ConnectionRefused, secureOutbound } from './secure-outbound.ts';
 
 export interface AuthorityChannelOptions {
   /** `host:port`. */

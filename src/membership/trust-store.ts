@@ -1,11 +1,11 @@
 import type { KeyObject, X509Certificate } from 'node:crypto';
-import { createAitVerifier, type AitVerifier } from '../../crypto/identity-token-verifier.ts';
-import { importJwk, sha256Base64Url } from '../../crypto/keys.ts';
-import { rootPin, type RootPin } from '../../crypto/root-pin.ts';
-import { rootCertificates, trustBundleDigest, type PublishedKey, type TrustBundle } from '../../crypto/trust-bundle.ts';
-import type { TrustDomain } from '../../domain/agent-id.ts';
-import type { TrustedKeys } from '../../domain/candidate.ts';
-import type { TrustedRoots } from '../transport/peer-inspection.ts';
+import { createAitVerifier, type AitVerifier } from '../crypto/identity-token-verifier.ts';
+import { importJwk, sha256Base64Url } from '../crypto/keys.ts';
+import { rootPin, type RootPin } from '../crypto/root-pin.ts';
+import { rootCertificates, trustBundleDigest, type PublishedKey, type TrustBundle } from '../crypto/trust-bundle.ts';
+import type { TrustDomain } from '../domain/agent-id.ts';
+import type { TrustedKeys } from '../domain/candidate.ts';
+import type { TrustedRoots } from './peer-inspection.ts';
 
 interface Trusted {
   readonly digest: string;

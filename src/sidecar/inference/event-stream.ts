@@ -1,0 +1,98 @@
+/** One event of a `text/event-stream` (WHATWG HTML, section 9.2), as far as the API uses it. */
+export interface ServerEvent {
+  /** The field `event`; empty where there is none. */
+  readonly event: string;
+  readonly data: string;
+}
+
+/** Why a stream is not one of events. Never repeats what came. */
+export class EventStreamError extends Error {
+  override readonly name = 'EventStreamError';
+}
+
+const LINE_FEED = 0x0a;
+const CARRIAGE_RETURN = 0x0d;
+/** As many lines make one event at most: the API's have two or three. */
+const MAX_LINES = 1000;
+const FIELD = /^([a-z]+)(?:: ?(.*))?$/s;
+
+/**
+ * Takes a stream of events apart, whatever the chunks it comes in. Stricter than a browser: bytes that are not UTF-8, a
+ * carriage return within a line, and fields that are none are errors, because two readers could understand them
+ * differently. Comments, which servers send to keep a connection open, are left out. Holds at most one event.
+ */
+export class EventReader {
+  readonly #maxBytes: number;
+  readonly #utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+  #rest: Buffer = Buffer.alloc(0);
+  #event = '';
+  #data: string[] = [];
+  #held = 0;
+
+  /** @param maxBytes the largest event, in bytes. */
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes;
+  }
+
+  /** @throws EventStreamError */
+  push(chunk: Buffer): ServerEvent[] {
+    const events: ServerEvent[] = [];
+    const bytes = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
+    let from = 0;
+    for (let at = bytes.indexOf(LINE_FEED); at >= 0; at = bytes.indexOf(LINE_FEED, from)) {
+      const end = at > from && bytes[at - 1] === CARRIAGE_RETURN ? at - 1 : at;
+      const event = this.#line(bytes.subarray(from, end));
+      if (event !== undefined) events.push(event);
+      from = at + 1;
+    }
+    this.#rest = bytes.subarray(from);
+    if (this.#held + this.#rest.length > this.#maxBytes) throw this.#tooLarge();
+    return events;
+  }
+
+  /** Whether the stream stops between two events. */
+  get atRest(): boolean {
+    return this.#rest.length === 0 && this.#data.length === 0 && this.#event === '';
+  }
+
+  #line(bytes: Buffer): ServerEvent | undefined {
+    if (bytes.length === 0) return this.#dispatch();
+    this.#held += bytes.length;
+    if (this.#held > this.#maxBytes || this.#data.length > MAX_LINES) throw this.#tooLarge();
+    const text = this.#decode(bytes);
+    if (text.includes('\r')) throw new EventStreamError('a carriage return within a line');
+    if (text.startsWith(':')) return undefined;
+    const [, name, value = ''] = FIELD.exec(text) ?? [];
+    if (name === 'data') this.#data.push(value);
+    else if (name === 'event') this.#event = value;
+    // A client of the API does not come back to a stream: these two have no meaning for it.
+    else if (name !== 'id' && name !== 'retry') throw new EventStreamError('a line that is no field of an event');
+    return undefined;
+  }
+
+  #dispatch(): ServerEvent | undefined {
+    const [event, data] = [this.#event, this.#data];
+    this.#event = '';
+    this.#data = [];
+    this.#held = 0;
+    return data.length === 0 ? undefined : { event, data: data.join('\n') };
+  }
+
+  #decode(bytes: Buffer): string {
+    try {
+      return this.#utf8.decode(bytes);
+    } catch (cause) {
+      throw new EventStreamError('bytes that are not UTF-8', { cause });
+    }
+  }
+
+  #tooLarge(): EventStreamError {
+    return new EventStreamError(`an event of more than ${this.#maxBytes} bytes`);
+  }
+}
+
+/** @returns an event as it goes over the wire. */
+export function writeEvent({ event, data }: ServerEvent): string {
+  const lines = data.includes('\n') ? data.replaceAll('\n', '\ndata: ') : data;
+  return event === '' ? `data: ${lines}\n\n` : `event: ${event}\ndata: ${lines}\n\n`;
+}
