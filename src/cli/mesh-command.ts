@@ -1,10 +1,11 @@
 import type { Command } from 'commander';
 import { processOutput, type CommandOutput } from './command-output.ts';
+import type { ClearDriftFlags } from './sidecar/clear-drift.ts';
 import type { DriftFlags } from './mesh-report/drift-show.ts';
 import type { ReportFlags } from './mesh-report/report-flags.ts';
 import { addTargetOptions } from './operator/target-options.ts';
 
-/** Adds the verbs that read what sidecars report: `status`, `agents`, `sessions`, `drift show`. */
+/** Adds the verbs that read what sidecars report: `status`, `agents`, `sessions`, `drift show`; and `drift clear`. */
 export function registerMeshCommands(program: Command, output: CommandOutput = processOutput): void {
   addTargetOptions(program.command('status'))
     .description('the mesh at a glance; or one instance, by the admin socket of its sidecar')
@@ -68,5 +69,27 @@ Exit codes: 0 a difference is shown, 3 no prompt differs, 4 refused or not to be
     .action(async (agent: string, flags: DriftFlags) => {
       const { showDrift } = await import('./mesh-report/drift-show.ts');
       await showDrift(agent, flags, output);
+    });
+
+  drift
+    .command('clear')
+    .description("have a sidecar forget the drift that its agent's own call to the model showed")
+    .option('--admin <socket>', 'the admin socket of the sidecar')
+    .option('-c, --config <file>', "the sidecar's configuration, which says where that is (default sidecar.yaml)")
+    .option('--json', 'print one line of JSON')
+    .addHelpText(
+      'after',
+      `
+Drift in use ends by itself 60 s after the last call that showed it, and with a call that matches what is approved.
+This ends it now; drift of the files it does not touch.
+
+Example:
+  ait drift clear --admin /var/lib/ait/sidecar-planner/admin.sock
+
+Exit codes: 0 it was told; 2 a flag or the configuration is wrong; 4 it refused; 5 nobody answered.`,
+    )
+    .action(async (flags: ClearDriftFlags) => {
+      const { clearDrift } = await import('./sidecar/clear-drift.ts');
+      await clearDrift(flags, output);
     });
 }

@@ -48,9 +48,11 @@ export interface AdminDeps {
   readonly generation: () => Generation | undefined;
   readonly outage: () => OutageMargin | undefined;
   readonly addresses: () => SidecarAddresses;
+  /** Forgets drift that a call of the agent showed. @returns whether there was any. */
+  readonly clearInUseDrift: () => boolean;
 }
 
-/** What an operator can ask a sidecar. Nothing here changes anything but the log level, and whether it goes on. */
+/** What an operator can ask a sidecar. Nothing here changes anything but the log level, what calls of the agent have shown, and whether it goes on. */
 export function adminRoutes(deps: AdminDeps): AdminRoutes {
   const { readiness, meshReadiness, registry, decisions, logger } = deps;
   return {
@@ -80,6 +82,11 @@ export function adminRoutes(deps: AdminDeps): AdminRoutes {
       logger.info('quit_requested');
       deps.quit();
       return { status: 202, body: { quitting: true } };
+    },
+    'POST /in-use/clear': () => {
+      const cleared = deps.clearInUseDrift();
+      logger.info('in_use_drift_cleared', { cleared });
+      return { body: { cleared } };
     },
     'POST /log-level': ({ body }) => {
       const wanted = stringAt(

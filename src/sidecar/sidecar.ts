@@ -32,7 +32,6 @@ import { TrustStore } from '../membership/trust-store.ts';
 import { INFERENCE_BLOCKER, INFERENCE_NOT_YET } from './inference/inference-blocker.ts';
 import { Inference } from './inference/inference.ts';
 import { InUseOverlay } from './inference/in-use-overlay.ts';
-import { promptBook } from './inference/prompt-book.ts';
 import { LiveConfig } from './live-config.ts';
 import { resolveMeasureConfig } from './measure/measure-config.ts';
 import { createMeasurer } from './measure/measurer.ts';
@@ -284,7 +283,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
       decisions,
       overlay,
       atRest: () => measurer.current(),
-      book: promptBook(promptMemory),
+      book: promptMemory,
       state: () => membership.state,
       trusts: () => trust.trusts,
       roots,
@@ -355,6 +354,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
       generation,
       outage,
       addresses: () => addresses(),
+      clearInUseDrift: () => overlay.clear(),
     }),
   });
   const addresses = (): SidecarAddresses => ({

@@ -57,7 +57,7 @@ export function verifyBaseline(file: string, options: VerifyOptions, output: Com
     const config = loadMeasureConfig(options.config);
     const { measurement, notes, memory } = await measureOnce(config);
     const { digests } = baseline;
-    rememberApproved(options.approvedText ?? [], { digests, memory, maxBytes: config.maxPromptBytes });
+    rememberApproved(options.approvedText ?? [], { digests, memory, config });
     const differences = differencesBetween(digests, measurement).map((difference): ReportedDifference => {
       const { dimension, expected, observed } = difference;
       if (dimension !== 'system_prompt' || expected === undefined || observed === undefined) return difference;

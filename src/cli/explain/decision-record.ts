@@ -69,6 +69,10 @@ export function findDecision(sidecars: readonly AskedSidecar[], { agent, id }: S
   const [newest] = [...about.filter(({ decision }) => decision.subject !== ''), ...about];
   if (newest === undefined) return undefined;
   const together = about.filter(({ decision }) => newest.decision.at - decision.at <= ONE_EVENT_MS);
+  // The call knows the place where its prompt departs; the verdict that followed from it does not.
+  const isInUse = newest.decision.rejection?.inUse !== undefined;
+  const call = together.find(({ decision }) => decision.where !== undefined);
+  if (isInUse && call !== undefined) return beginningOf(call, about);
   const telling = together.find(({ decision }) => !HEARSAY.has(decision.rejection?.code ?? '')) ?? newest;
   return beginningOf(telling, about);
 }

@@ -1,5 +1,6 @@
 import type pc from 'picocolors';
 import { agentNameOf, isSpiffeId, kindOf } from '../../domain/agent-id.ts';
+import type { InUseDifference } from '../../domain/inference/in-use.ts';
 import type { Difference, Dimension } from '../../domain/measurement.ts';
 import { REJECTIONS, driftDimension, type Clocks, type Rejection } from '../../domain/rejection.ts';
 import type { FoundDecision } from './decision-record.ts';
@@ -15,6 +16,9 @@ export const DIMENSION_WORDS = {
   tools: 'tools',
 } as const satisfies Record<Dimension, string>;
 
+const IN_USE_ACTION =
+  'The files may be right: the process says something else to its model. If that is intended, approve it (a named prompt, or a template with slots); if not, treat it as an attack: find out what changed the process, and restart it. It ends with a call that matches, 60 s after the last that did not, or by `ait drift clear`.';
+
 /** A short name for our own agents, the whole SPIFFE ID for anything else. */
 export function nameOf(id: string): string {
   return isSpiffeId(id) && kindOf(id) === 'agent' ? agentNameOf(id) : id;
@@ -25,6 +29,7 @@ export function renderExplanation({ decision, sidecar, repeats }: FoundDecision,
   const { rejection } = decision;
   if (rejection === undefined) return '';
   const { meaning, action } = REJECTIONS[rejection.code];
+  const inUse = rejection.inUse !== undefined;
   const owner = nameOf(sidecar.status.agent);
   const rows: [label: string, lines: readonly string[]][] = [
     ['when', [new Date(decision.at).toISOString()]],
@@ -38,22 +43,30 @@ export function renderExplanation({ decision, sidecar, repeats }: FoundDecision,
     ['differs', (rejection.differences ?? []).flatMap(differenceLines)],
     ['nearest', rejection.nearestBaseline === undefined ? [] : [`baseline ${rejection.nearestBaseline}`]],
     ['where', decision.textDifference === undefined ? [] : [whereLine(decision.textDifference)]],
+    ['in use', decision.where === undefined ? [] : inUseLines(decision.where)],
     ['clocks', rejection.clocks === undefined ? [] : clockLines(rejection.clocks)],
     ['peer said', peerLines(rejection)],
     ['cut', cutLine(decision)],
+    ['sessions', sessionsLine(decision)],
     ['since', repeats === 0 ? [] : [`${repeats} call(s) refused for the same reason`]],
     ['id', decision.correlationId === '' ? [] : [`${decision.correlationId} (the same on both sides)`]],
   ];
   const body = rows.filter(([, lines]) => lines.length > 0).map(([label, lines]) => row(label, lines, colors));
   const headline = colors.bold(colors.red(headlineOf(decision, owner, rejection)));
-  return [headline, '', ...body, '', `${colors.bold('What to do')}  ${action}`].join('\n');
+  return [headline, '', ...body, '', `${colors.bold('What to do')}  ${inUse ? IN_USE_ACTION : action}`].join('\n');
 }
 
-function headlineOf({ subject, outcome }: FoundDecision['decision'], owner: string, rejection: Rejection): string {
+function headlineOf(
+  { subject, outcome, sessionsEnded }: FoundDecision['decision'],
+  owner: string,
+  rejection: Rejection,
+): string {
   const dimension = driftDimension(rejection.code);
   const self = subject === 'self' || rejection.self === true;
   const who = self ? owner : subject === '' ? 'somebody unknown' : nameOf(subject);
-  const what = dimension === undefined ? rejection.code : `${DIMENSION_WORDS[dimension]} drifted`;
+  const inUse = rejection.inUse === undefined ? '' : ' in use';
+  const what = dimension === undefined ? rejection.code : `${DIMENSION_WORDS[dimension]} drifted${inUse}`;
+  if (self && sessionsEnded === 0 && inUse !== '') return `A call of ${who} to its model was refused: its ${what}`;
   if (self) return `${who} is cut off: its ${dimension === undefined ? 'own check failed: ' : ''}${what}`;
   if (outcome === 'terminated') return `The session of ${owner} and ${who} was ended: ${what}`;
   return `${owner} refused ${who}: ${what}`;
@@ -90,6 +103,29 @@ function whereLine({
 }: NonNullable<FoundDecision['decision']['textDifference']>): string {
   const what = whitespaceOnly ? 'only whitespace differs' : 'the text differs';
   return `${what}, from byte ${byteOffset} on (line ${line}, column ${column})`;
+}
+
+function inUseLines({
+  at,
+  prompt,
+  byteOffset,
+  observedBytes,
+  expectedBytes,
+  whitespaceOnly,
+}: InUseDifference): string[] {
+  const place = at === '' ? 'something is missing' : at;
+  const lengths =
+    expectedBytes === undefined ? `${observedBytes} bytes` : `${observedBytes} bytes, approved are ${expectedBytes}`;
+  const from = byteOffset === undefined ? '' : `, from byte ${byteOffset} on`;
+  return [
+    `${place}, against the prompt ${prompt}: ${whitespaceOnly === true ? 'only whitespace differs' : 'it differs'}${from}`,
+    lengths,
+  ];
+}
+
+function sessionsLine({ sessionsEnded, where }: FoundDecision['decision']): string[] {
+  if (sessionsEnded === undefined || where === undefined) return [];
+  return [sessionsEnded === 0 ? 'none ended' : `${sessionsEnded} ended`];
 }
 
 /** Both times, and how far apart they are: a clock that is off looks like expiry. */

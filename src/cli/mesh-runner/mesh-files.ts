@@ -4,7 +4,8 @@ import { stringify } from 'yaml';
 import { agentNameOf, parseSpiffeId, parseTrustDomain } from '../../domain/agent-id.ts';
 import { readPolicyFile } from '../../authority/policy/policy-objects.ts';
 import { systemClock } from '../../platform/clock.ts';
-import type { MeasureConfig } from '../../sidecar/measure/measure-config.ts';
+import type { MeasureConfig, PromptSource } from '../../sidecar/measure/measure-config.ts';
+import { slotsToJson } from '../../domain/prompt/slot.ts';
 import { NOT_APPLICABLE } from '../../domain/state-objects.ts';
 import { writeBaseline } from '../baseline/baseline-file.ts';
 import { measureOnce } from '../baseline/measure-once.ts';
@@ -121,7 +122,7 @@ export function appAddress(
 /** The section `measure` that {@link MeasureConfig} was read from, its paths absolute. */
 export function measureToYaml(config: MeasureConfig): Record<string, unknown> {
   const { systemPrompt, knowledgeBase, model, tools, agentUid, agentGids } = config;
-  const prompts = [...(systemPrompt ?? [])].map(([name, { files, sequence }]) => [name, sequence ? files : files[0]]);
+  const prompts = [...(systemPrompt ?? [])].map(([name, source]) => [name, promptToYaml(source)]);
   return {
     system_prompt: systemPrompt === null ? NOT_APPLICABLE : Object.fromEntries(prompts),
     knowledge_base: knowledgeBase ?? NOT_APPLICABLE,
@@ -134,6 +135,17 @@ export function measureToYaml(config: MeasureConfig): Record<string, unknown> {
     ...(agentGids !== undefined && { agent_gids: [...agentGids] }),
     agent_cannot_write: config.agentCannotWrite,
   };
+}
+
+function promptToYaml(source: PromptSource): unknown {
+  switch (source.kind) {
+    case 'text':
+      return source.sequence ? source.files : source.files[0];
+    case 'template':
+      return { file: source.files[0], slots: slotsToJson(source.slots) };
+    case 'none':
+      return { none: true };
+  }
 }
 
 function agentsWithBaselines(folder: string, trustDomain: string): ReadonlySet<string> {

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
 import { parseStrictJsonBytes } from '../../domain/canonical/strict-json.ts';
-import { rejection, type Rejection } from '../../domain/rejection.ts';
+import { rejection } from '../../domain/rejection.ts';
 import { checkAnswer, isObject, StreamCheck, type AnswerRules, type Usage } from './answer-check.ts';
 import { collect } from './attested-connection.ts';
 import { AgentHungUp, CallRefused, errorBody } from './call-refused.ts';
@@ -72,17 +72,7 @@ async function relayEvents(input: RelayInput): Promise<void> {
   const reader = new EventReader(limits.eventBytes);
   const check = new StreamCheck(rules);
   for await (const chunk of answer.chunks) {
-    let text = '';
-    let refused: Rejection | undefined;
-    for (const event of eventsIn(reader, chunk)) {
-      const checked = check.next(event);
-      if (!checked.ok) {
-        refused = checked.rejection;
-        break;
-      }
-      if (checked.usage !== undefined) onUsage(checked.usage);
-      text += writeEvent(event);
-    }
+    const { text, refused } = checkChunk(chunk, { reader, check, onUsage });
     if (text !== '') {
       if (!response.headersSent) {
         onFirstEvent();
@@ -94,7 +84,7 @@ async function relayEvents(input: RelayInput): Promise<void> {
       }
       if (!response.write(text)) await drained(response);
     }
-    if (refused !== undefined) throw new CallRefused(refused);
+    if (refused !== undefined) throw refused;
   }
   if (!check.over || !reader.atRest) throw invalid('the answer broke off before its end');
   response.end();
@@ -122,13 +112,31 @@ export function endWithError(response: ServerResponse, cause: CallRefused, corre
   response.end(writeEvent({ event: 'error', data }));
 }
 
-function* eventsIn(reader: EventReader, chunk: Buffer) {
+/** What of a chunk may go on, and what stands against the rest. */
+interface CheckedChunk {
+  readonly text: string;
+  readonly refused: CallRefused | undefined;
+}
+
+function checkChunk(chunk: Buffer, { reader, check, onUsage }: ChunkInput): CheckedChunk {
+  let text = '';
   try {
-    yield* reader.push(chunk);
+    for (const event of reader.push(chunk)) {
+      const checked = check.next(event);
+      if (!checked.ok) return { text, refused: new CallRefused(checked.rejection) };
+      if (checked.usage !== undefined) onUsage(checked.usage);
+      text += writeEvent(event);
+    }
   } catch (error) {
-    if (error instanceof EventStreamError) throw invalid(`the stream is malformed: ${error.message}`, { cause: error });
-    throw error;
+    if (!(error instanceof EventStreamError)) throw error;
+    return { text, refused: invalid(`the stream is malformed: ${error.message}`, { cause: error }) };
   }
+  return { text, refused: undefined };
+}
+
+interface ChunkInput extends Pick<RelayInput, 'onUsage'> {
+  readonly reader: EventReader;
+  readonly check: StreamCheck;
 }
 
 /** @throws AgentHungUp */

@@ -34,20 +34,18 @@ export class EventReader {
     this.#maxBytes = maxBytes;
   }
 
-  /** @throws EventStreamError */
-  push(chunk: Buffer): ServerEvent[] {
-    const events: ServerEvent[] = [];
+  /** Gives each event as soon as it is whole: those before an error are good. @throws EventStreamError */
+  *push(chunk: Buffer): Generator<ServerEvent, void, void> {
     const bytes = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
     let from = 0;
     for (let at = bytes.indexOf(LINE_FEED); at >= 0; at = bytes.indexOf(LINE_FEED, from)) {
       const end = at > from && bytes[at - 1] === CARRIAGE_RETURN ? at - 1 : at;
       const event = this.#line(bytes.subarray(from, end));
-      if (event !== undefined) events.push(event);
       from = at + 1;
+      if (event !== undefined) yield event;
     }
     this.#rest = bytes.subarray(from);
     if (this.#held + this.#rest.length > this.#maxBytes) throw this.#tooLarge();
-    return events;
   }
 
   /** Whether the stream stops between two events. */

@@ -65,7 +65,9 @@ export class ServiceUpstream implements Upstream {
   #cancelNext: (() => void) | undefined;
   #looking = false;
   /** Why no prompt may go out, as said in readiness; `undefined`: it may. */
-  #problem: Rejection | undefined;
+  #problem: Rejection | undefined = rejection('INFERENCE_UNAVAILABLE', 'the service has not proven itself yet');
+  /** What policy was when it was last looked at. */
+  #permission: InferenceService | undefined;
 
   constructor(options: ServiceUpstreamOptions) {
     this.#options = options;
@@ -73,7 +75,6 @@ export class ServiceUpstream implements Upstream {
   }
 
   start(): Promise<void> {
-    this.#settle(rejection('INFERENCE_UNAVAILABLE', 'the inference service has not proven itself yet'));
     this.#look();
     return Promise.resolve();
   }
@@ -100,11 +101,12 @@ export class ServiceUpstream implements Upstream {
       if (cause !== undefined) connection.end(cause);
     }
     this.#pool.prune();
+    const before = this.#permission;
     const permission = this.#options.permission();
-    const wasRefused = this.#problem !== undefined && !UNHEARD.has(this.#problem.code);
+    this.#permission = isRejection(permission) ? undefined : permission;
     if (isRejection(permission)) this.#settle(permission);
     // What was refused may be allowed now: it is asked again at once, and not when its rest is over.
-    else if (wasRefused) this.#look();
+    else if (permission !== before && this.#problem !== undefined) this.#look();
   }
 
   #judge(connection: AttestedConnection): Rejection | undefined {
@@ -243,7 +245,8 @@ export class ServiceUpstream implements Upstream {
     this.#problem = problem;
     if (problem === undefined) readiness.clear(INFERENCE_BLOCKER);
     else readiness.block(INFERENCE_BLOCKER, `${problem.code}: ${problem.detail}`);
-    if (before?.code === problem?.code) return;
+    // That the state is yet to come says nothing of the service.
+    if (before?.code === problem?.code || problem?.code === 'STATE_MISSING') return;
     if (problem === undefined) logger.info('inference_service_attested', { service: id });
     else logger.warn('inference_service_refused', { service: id, code: problem.code, detail: problem.detail });
   }

@@ -1,5 +1,7 @@
 import type { Digest } from '../../domain/canonical/digest.ts';
+import type { JsonObject } from '../../domain/canonical/strict-json.ts';
 import type { Dimension, Measurement } from '../../domain/measurement.ts';
+import type { KnownPrompt } from '../../domain/prompt/known-prompt.ts';
 import { createAssuranceCheck, type AssuranceOf } from './assurance.ts';
 import type { MeasureConfig } from './measure-config.ts';
 
@@ -11,8 +13,10 @@ export interface Observation<D extends Dimension = Dimension> {
   readonly value: Measured<D>;
   /** What the operator should know beside the digests, such as which entry of a manifest differs. No content. */
   readonly notes?: readonly string[];
-  /** Only for prompts: the canonical texts by digest. They stay in the sidecar. */
-  readonly texts?: ReadonlyMap<Digest, readonly string[]>;
+  /** Only for prompts: what was read, by digest. It stays in the sidecar. */
+  readonly texts?: ReadonlyMap<Digest, KnownPrompt>;
+  /** Only for tools: their definitions by digest. They stay in the sidecar. */
+  readonly definitions?: ReadonlyMap<Digest, JsonObject>;
 }
 
 /** Reads one dimension's sources, afresh each time. */

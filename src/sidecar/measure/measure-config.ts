@@ -1,13 +1,19 @@
 import { resolve } from 'node:path';
 import type { Dimension } from '../../domain/measurement.ts';
+import { parseSlots, type Slots } from '../../domain/prompt/slot.ts';
 import { NOT_APPLICABLE } from '../../domain/state-objects.ts';
 import { readSha256, type MeasureSection } from './measure-schema.ts';
 
-export interface PromptSource {
-  readonly files: readonly string[];
-  /** Whether the files are an ordered set (also of one) rather than a single text. */
-  readonly sequence: boolean;
-}
+export type PromptSource =
+  | {
+      readonly kind: 'text';
+      readonly files: readonly string[];
+      /** Whether the files are an ordered set (also of one) rather than a single text. */
+      readonly sequence: boolean;
+    }
+  | { readonly kind: 'template'; readonly files: readonly [string]; readonly slots: Slots }
+  /** The statement that a call has no instruction: there is nothing to read. */
+  | { readonly kind: 'none'; readonly files: readonly [] };
 
 export type ModelSource =
   | { readonly file: string }
@@ -57,18 +63,20 @@ export function resolveMeasureConfig(section: MeasureSection, folder: string): M
   };
 }
 
+type PromptSection = Exclude<MeasureSection['system_prompt'], 'not_applicable'>;
+
 function promptSources(
-  prompt: Exclude<MeasureSection['system_prompt'], 'not_applicable'>,
+  prompts: PromptSection,
   absolute: (relative: string) => string,
 ): ReadonlyMap<string, PromptSource> {
-  return new Map(
-    Object.entries(prompt).map(([name, source]) => [
-      name,
-      typeof source === 'string'
-        ? { files: [absolute(source)], sequence: false }
-        : { files: source.map(absolute), sequence: true },
-    ]),
-  );
+  return new Map(Object.entries(prompts).map(([name, prompt]) => [name, promptSource(prompt, absolute)]));
+}
+
+function promptSource(prompt: PromptSection[string], absolute: (relative: string) => string): PromptSource {
+  if (typeof prompt === 'string') return { kind: 'text', files: [absolute(prompt)], sequence: false };
+  if (Array.isArray(prompt)) return { kind: 'text', files: prompt.map(absolute), sequence: true };
+  if ('none' in prompt) return { kind: 'none', files: [] };
+  return { kind: 'template', files: [absolute(prompt.file)], slots: parseSlots(prompt.slots) };
 }
 
 function modelSource(

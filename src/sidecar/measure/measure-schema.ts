@@ -3,6 +3,14 @@ import { isDigest, type Digest } from '../../domain/canonical/digest.ts';
 import { parseDuration } from '../../domain/duration.ts';
 import { MAX_PROMPTS } from '../../domain/measurement-json.ts';
 import { DIMENSIONS } from '../../domain/measurement.ts';
+import {
+  DEFAULT_ID_LENGTH,
+  ENUM_VALUE,
+  MAX_ENUM_VALUES,
+  MAX_ID_LENGTH,
+  MAX_SLOTS,
+  SLOT_NAME,
+} from '../../domain/prompt/slot.ts';
 import { NOT_APPLICABLE } from '../../domain/state-objects.ts';
 
 /** Names, providers and versions go to logs and consoles: no control, format or line-breaking characters. */
@@ -47,6 +55,51 @@ const byteCount = (text: string) =>
 const accountId = (text: string) =>
   v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(2 ** 32 - 2), v.description(text));
 
+const slotName = v.pipe(v.string(), v.regex(SLOT_NAME, 'a slot has a name of 1 to 64 letters, digits and underscores'));
+const boundary = (text: string) => v.pipe(v.number(), v.safeInteger('expected an integer'), v.description(text));
+const slot = v.variant('type', [
+  v.strictObject({
+    type: v.pipe(v.literal('enum'), v.description('One of some texts.')),
+    values: v.pipe(
+      v.array(v.pipe(v.string(), v.regex(ENUM_VALUE, 'expected 1 to 256 printable characters on one line'))),
+      v.minLength(1),
+      v.maxLength(MAX_ENUM_VALUES),
+      v.check((values) => new Set(values).size === values.length, 'a value is there twice'),
+      v.description('The texts, in any order.'),
+    ),
+  }),
+  v.pipe(
+    v.strictObject({
+      type: v.pipe(v.literal('integer'), v.description('A decimal integer without leading zeros.')),
+      min: boundary('The smallest.'),
+      max: boundary('The largest.'),
+    }),
+    v.check(({ min, max }) => min <= max, 'min is larger than max'),
+  ),
+  v.strictObject({
+    type: v.pipe(v.literal('date'), v.description('A calendar date that exists, as in 2026-01-31.')),
+  }),
+  v.strictObject({
+    type: v.pipe(v.literal('id'), v.description('Letters A to Z and a to z, digits, _ and -.')),
+    max_length: v.optional(
+      v.pipe(
+        v.number(),
+        v.integer(),
+        v.minValue(1),
+        v.maxValue(MAX_ID_LENGTH),
+        v.description(`Most characters. 1 to ${MAX_ID_LENGTH}, default ${DEFAULT_ID_LENGTH}.`),
+      ),
+      DEFAULT_ID_LENGTH,
+    ),
+  }),
+]);
+const slots = v.pipe(
+  v.record(slotName, slot),
+  v.check((map) => Object.keys(map).length > 0, 'declare at least one slot, or write the path alone'),
+  v.check((map) => Object.keys(map).length <= MAX_SLOTS, `more than ${MAX_SLOTS} slots`),
+  v.description('What may stand for each {{name}} in the file: never a line break, never free text.'),
+);
+
 const prompts = v.pipe(
   v.record(
     v.pipe(v.string(), v.regex(ASCII_NAME, 'a prompt has a name of 1 to 128 printable ASCII characters')),
@@ -59,8 +112,16 @@ const prompts = v.pipe(
           v.maxLength(64),
           v.description('An ordered set of files, hashed under ait-seq-1 over the digests of their texts.'),
         ),
+        v.pipe(
+          v.strictObject({ file: path('A file with slots as {{name}}.'), slots }),
+          v.description('A template, hashed under ait-template-1 over its text and the declarations of its slots.'),
+        ),
+        v.pipe(
+          v.strictObject({ none: v.literal(true) }),
+          v.description('A call without any instruction, approved as such under ait-none-1.'),
+        ),
       ],
-      'expected a path or a list of paths',
+      'expected a path, a list of paths, {file, slots} or {none: true}',
     ),
   ),
   v.check((map) => Object.keys(map).length > 0, `name at least one prompt, or say ${NOT_APPLICABLE}`),
@@ -79,7 +140,7 @@ export const measureSection = v.pipe(
   v.strictObject({
     system_prompt: v.pipe(
       v.union([notApplicable, prompts], `expected prompts by name, or ${NOT_APPLICABLE}`),
-      v.description('The system prompts by name: an agent graph has several.'),
+      v.description('The system prompts by name: an agent graph has several. A call uses one of them.'),
     ),
     knowledge_base: v.pipe(
       v.union(

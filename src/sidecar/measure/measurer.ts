@@ -27,8 +27,8 @@ export interface MeasurerOptions {
   readonly onFailure?: (dimension: Dimension, reason: FailureReason) => void;
   /** Called when the system refuses a watch; until it is over the timer alone notices changes. */
   readonly onWatchRefused?: (dimension: Dimension) => void;
-  /** Is shown the canonical texts of all prompts, so that a difference can be described later. */
-  readonly promptMemory?: Pick<PromptMemory, 'observe'>;
+  /** Is shown all prompts and tools, so that a difference can be described later, and a call compared with them. */
+  readonly promptMemory?: Pick<PromptMemory, 'observe' | 'observeTools'>;
 }
 
 /** The sidecar's eye: measures by event and by timer, and tells of every change as soon as it counts. */
@@ -183,7 +183,9 @@ class FileMeasurer implements Measurer {
     const { dimension } = track.reader;
     if (!outcome.ok) this.#options.onFailure?.(dimension, outcome.reason);
     if (outcome.ok && changed) {
-      for (const [digest, texts] of outcome.value.texts ?? []) this.#options.promptMemory?.observe(digest, texts);
+      const { texts = [], definitions } = outcome.value;
+      for (const [digest, prompt] of texts) this.#options.promptMemory?.observe(digest, prompt);
+      if (definitions !== undefined) this.#options.promptMemory?.observeTools(definitions);
     }
     track.outcome = outcome;
     this.#watch(track);

@@ -1,13 +1,26 @@
-import { AIT_SEQ_1, AIT_TEXT_1, digestSequence, sha256Digest, type Digest } from '../../domain/canonical/digest.ts';
+import type { Digest } from '../../domain/canonical/digest.ts';
 import { canonicalizeText, TextError } from '../../domain/canonical/text.ts';
 import type { PromptDigest } from '../../domain/measurement.ts';
+import { digestOfParts, NO_PROMPT, type KnownPrompt } from '../../domain/prompt/known-prompt.ts';
+import {
+  createTemplate,
+  digestTemplate,
+  TemplateError,
+  type PromptTemplate,
+} from '../../domain/prompt/prompt-template.ts';
+import type { Slots } from '../../domain/prompt/slot.ts';
 import { readBounded } from './bounded-read.ts';
 import { assurancePass, weakest, type DimensionReader } from './dimension-reader.ts';
 import type { MeasureConfig, PromptSource } from './measure-config.ts';
 import { MeasurementProblem } from './measurement-problem.ts';
 import { firstInvalidUtf8 } from './utf8-position.ts';
 
-/** Named prompts, each one text (`ait-text-1`) or an ordered set of texts (`ait-seq-1`). Reads synchronously. */
+/**
+ * Named prompts: a text (`ait-text-1`), an ordered set of texts (`ait-seq-1`), a template (`ait-template-1`) or the
+ * statement that there is none (`ait-none-1`). Reads synchronously.
+ *
+ * Of the last there is nothing to read: the others' files say how sure the dimension is, and alone it is declared.
+ */
 export function createSystemPromptReader(
   sources: ReadonlyMap<string, PromptSource>,
   config: MeasureConfig,
@@ -19,28 +32,44 @@ export function createSystemPromptReader(
     read() {
       const assuranceOf = assurancePass(config, 'system_prompt');
       const prompts = Object.create(null) as Record<string, PromptDigest>;
-      const texts = new Map<Digest, readonly string[]>();
+      const texts = new Map<Digest, KnownPrompt>();
       for (const [name, source] of sources) {
-        const parts = source.files.map((file) => readText(file, config.maxPromptBytes));
-        const prompt = digestOfParts(parts, source.sequence);
-        prompts[name] = prompt;
-        texts.set(prompt.hash, parts);
+        const { known, digest } = readPrompt(source, config.maxPromptBytes);
+        prompts[name] = digest;
+        texts.set(digest.hash, known);
       }
       return { value: { prompts, assurance: weakest(files.map(assuranceOf)) }, texts };
     },
   };
 }
 
-/**
- * The digest of canonical texts. In a sequence a part is named by its position, from 1: file names differ between the
- * machine that builds a baseline and the one that measures, and mean nothing to the model.
- */
-export function digestOfParts(parts: readonly string[], sequence: boolean): PromptDigest {
-  const digests = parts.map((text) => sha256Digest(text));
-  const [first] = digests;
-  if (!sequence && first !== undefined && digests.length === 1) return { hash: first, canonicalization: AIT_TEXT_1 };
-  const named = digests.map((sha256, index) => ({ name: String(index + 1), sha256 }));
-  return { hash: digestSequence(named), canonicalization: AIT_SEQ_1 };
+/** @throws MeasurementProblem */
+export function readPrompt(
+  source: PromptSource,
+  maxBytes: number,
+): { readonly known: KnownPrompt; readonly digest: PromptDigest } {
+  switch (source.kind) {
+    case 'text': {
+      const known = source.files.map((file) => readText(file, maxBytes));
+      return { known, digest: digestOfParts(known, source.sequence) };
+    }
+    case 'template': {
+      const [file] = source.files;
+      const known = asTemplate(file, readText(file, maxBytes), source.slots);
+      return { known, digest: digestTemplate(known) };
+    }
+    case 'none':
+      return { known: [], digest: NO_PROMPT };
+  }
+}
+
+function asTemplate(path: string, text: string, slots: Slots): PromptTemplate {
+  try {
+    return createTemplate(text, slots);
+  } catch (cause) {
+    if (!(cause instanceof TemplateError)) throw cause;
+    throw new MeasurementProblem('malformed', `${path}: ${cause.message}`, { cause });
+  }
 }
 
 /** @throws MeasurementProblem `empty`, `not_utf8`, `binary`, and those of `readBounded`. */

@@ -23,15 +23,18 @@ export function createToolsReader({ manifest }: { manifest: string }, config: Me
         throw new MeasurementProblem('empty', `${manifest}: no tools (say not_applicable if the agent has none)`);
       }
       const tools = Object.create(null) as Record<string, Digest>;
+      const byDigest = new Map<Digest, JsonObject>();
       for (const [index, definition] of definitions.entries()) {
         const name = readShape(manifest, () => toolName(definition, `tools[${index}]`));
         if (Object.hasOwn(tools, name)) {
           throw new MeasurementProblem('malformed', `${manifest}: two tools are named ${JSON.stringify(name)}`);
         }
-        tools[name] = digestOfJson(manifest, definition);
+        const digest = digestOfJson(manifest, definition);
+        tools[name] = digest;
+        byDigest.set(digest, definition as JsonObject);
       }
       const assurance = assurancePass(config, 'tools')(manifest);
-      return { value: { canonicalization: AIT_JSON_1, tools, assurance } };
+      return { value: { canonicalization: AIT_JSON_1, tools, assurance }, definitions: byDigest };
     },
   };
 }

@@ -28,8 +28,8 @@ test('paths start at the folder of the file, and everything has its default', ()
   assert.deepEqual(
     [...(config.systemPrompt ?? [])],
     [
-      ['main', { files: ['/etc/agent/p.md'], sequence: false }],
-      ['all', { files: ['/etc/agent/a', '/b'], sequence: true }],
+      ['main', { kind: 'text', files: ['/etc/agent/p.md'], sequence: false }],
+      ['all', { kind: 'text', files: ['/etc/agent/a', '/b'], sequence: true }],
     ],
   );
   assert.deepEqual(config.knowledgeBase, { manifest: '/etc/agent/kb/m.json', root: '/etc/agent/kb' });

@@ -3,7 +3,7 @@ import { appendFileSync, existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { createPromptMemory } from '../../../../src/sidecar/measure/prompt-memory.ts';
-import { digestOfParts } from '../../../../src/sidecar/measure/read-system-prompt.ts';
+import { digestOfParts } from '../../../../src/domain/prompt/known-prompt.ts';
 import { silent, workspace } from './workspace.ts';
 
 const hashOf = (...texts: string[]) => digestOfParts(texts, texts.length > 1).hash;
@@ -58,16 +58,16 @@ test('only approved texts reach the disk, readable by the owner alone, and survi
   assert.equal(tampered.describe(hashOf('approved'), hashOf('approved ')), undefined);
 });
 
-test('at most 32 texts are kept, in memory and on disk', async (t) => {
+test('at most 128 texts are kept, in memory and on disk', async (t) => {
   const directory = join(workspace(t).root, 'prompts');
   const memory = createPromptMemory({ directory, logger: silent });
-  for (let index = 0; index < 40; index += 1) {
+  for (let index = 0; index < 136; index += 1) {
     memory.observe(hashOf(`text ${index}`), [`text ${index}`]);
     await memory.approve(hashOf(`text ${index}`));
   }
-  assert.equal(readdirSync(directory).length, 32);
+  assert.equal(readdirSync(directory).length, 128);
   const forgetful = createPromptMemory({ logger: silent });
-  for (let index = 0; index < 33; index += 1) forgetful.observe(hashOf(`text ${index}`), [`text ${index}`]);
-  assert.equal(forgetful.describe(hashOf('text 0'), hashOf('text 32')), undefined);
-  assert.notEqual(forgetful.describe(hashOf('text 1'), hashOf('text 32')), undefined);
+  for (let index = 0; index < 129; index += 1) forgetful.observe(hashOf(`text ${index}`), [`text ${index}`]);
+  assert.equal(forgetful.describe(hashOf('text 0'), hashOf('text 128')), undefined);
+  assert.notEqual(forgetful.describe(hashOf('text 1'), hashOf('text 128')), undefined);
 });
