@@ -10,6 +10,8 @@ import { toJsonSchema } from '@valibot/to-json-schema';
 import { format, resolveConfig } from 'prettier';
 import { AuthorityConfigSchema, AUTHORITY_ENV_PREFIX } from '../src/authority/config.ts';
 import { createAuthorityMetrics } from '../src/authority/authority-metrics.ts';
+import { inferenceConfigSchema, INFERENCE_ENV_PREFIX } from '../src/inference/config.ts';
+import { createInferenceMetrics } from '../src/inference/inference-metrics.ts';
 import { JOIN_REFUSALS } from '../src/domain/join-refusals.ts';
 import { MESH_ERRORS } from '../src/domain/mesh-error.ts';
 import { REJECTIONS } from '../src/domain/rejection.ts';
@@ -123,7 +125,8 @@ configuration and signed state, never from the wire; a peer nobody configured co
 process; what would exceed them is counted in \`ait_metric_series_dropped_total\`.
 
 ${section('Sidecar', createSidecarMetrics)}
-${section('Authority', createAuthorityMetrics)}`;
+${section('Authority', createAuthorityMetrics)}
+${section('Inference service', createInferenceMetrics)}`;
 }
 
 function labelText(labels: LabelSets): string {
@@ -179,6 +182,7 @@ function schemaOf(schema: Parameters<typeof toJsonSchema>[0]): JsonSchema {
 
 const sidecar = schemaOf(sidecarConfigSchema);
 const authority = schemaOf(AuthorityConfigSchema);
+const inference = schemaOf(inferenceConfigSchema);
 const pages: Readonly<Record<string, string>> = {
   'rejection-codes.md': rejectionCodes(),
   'error-codes.md': errorCodes(),
@@ -192,6 +196,11 @@ const pages: Readonly<Record<string, string>> = {
   'authority-config.md': configuration('Configuration of `ait authority`', authority, {
     prefix: AUTHORITY_ENV_PREFIX,
     file: 'authority-config.schema.json',
+  }),
+  'inference-config.schema.json': JSON.stringify(inference),
+  'inference-config.md': configuration('Configuration of `ait inference`', inference, {
+    prefix: INFERENCE_ENV_PREFIX,
+    file: 'inference-config.schema.json',
   }),
 };
 

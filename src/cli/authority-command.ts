@@ -2,6 +2,7 @@ import { dirname, resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { AuthorityConfig } from '../authority/config.ts';
 import { addTargetOptions, type TargetFlags } from './operator/target-options.ts';
+import { writeCredential, type CredentialFlags } from './operator/write-credential.ts';
 
 /**
  * Adds `ait authority` and `ait agent credential` to the program. What they need is imported when they run, so that
@@ -49,7 +50,7 @@ Examples:
   ait agent credential planner --out planner/join.credential
   ait agent credential planner --uses unlimited --expires 7d --out planner/join.credential`,
     )
-    .action(makeCredential);
+    .action((name: string, flags: CredentialFlags) => writeCredential({ agent: name }, flags));
   addTargetOptions(agent.command('credentials'))
     .description('list join credentials with the uses and the time that are left; never their secrets')
     .argument('[agent]', 'only those of this agent: its name or SPIFFE ID')
@@ -168,39 +169,4 @@ async function checkPolicy(config: AuthorityConfig): Promise<void> {
   }
   for (const line of lines) console.warn(line);
   console.log(`configuration and policy are valid: ${records} object(s) in ${config.policy_dir}`);
-}
-
-interface CredentialFlags extends TargetFlags {
-  readonly uses?: string;
-  readonly expires?: string;
-  readonly advertise?: string;
-  readonly out?: string;
-}
-
-async function makeCredential(agent: string, flags: CredentialFlags): Promise<void> {
-  const [{ askAuthority }, { MeshError }] = await Promise.all([
-    import('./operator/authority-client.ts'),
-    import('../domain/mesh-error.ts'),
-  ]);
-  if (flags.uses !== undefined && !/^([1-9][0-9]{0,6}|unlimited)$/.test(flags.uses)) {
-    throw new MeshError('CONFIG_INVALID', `--uses ${flags.uses}: not a whole number from 1 on, nor unlimited`);
-  }
-  const answer = await askAuthority(flags, {
-    method: 'POST',
-    path: '/join-credentials',
-    body: {
-      agent,
-      ...(flags.uses !== undefined && { uses: flags.uses === 'unlimited' ? flags.uses : Number(flags.uses) }),
-      ...(flags.expires !== undefined && { expires: flags.expires }),
-      ...(flags.advertise !== undefined && { authority: flags.advertise }),
-    },
-  });
-  const { credential, agent: id, uses, expires_at: expiresAt } = answer as Record<string, string>;
-  if (flags.out === undefined) {
-    console.log(credential);
-    return;
-  }
-  const { writeFileAtomic } = await import('../platform/atomic-file.ts');
-  await writeFileAtomic(flags.out, `${credential}\n`, { mode: 0o600 });
-  console.log(`${flags.out}: join credential for ${id}, ${uses} use(s), until ${expiresAt}`);
 }
