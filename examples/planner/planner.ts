@@ -68,7 +68,10 @@ async function plan(text: string): Promise<string> {
   const since = () => Math.round(performance.now() - started);
   try {
     const { text: answer, tokens } = await mind.ask(`Plan how to find out: ${text}`);
-    say({ call: 'Plan', status: 'OK', ms: since(), tokens, answer }, `OK in ${since()} ms, ${tokens} tokens: ${answer}`);
+    say(
+      { call: 'Plan', status: 'OK', ms: since(), tokens, answer },
+      `OK in ${since()} ms, ${tokens} tokens: ${answer}`,
+    );
     return 'OK';
   } catch (error) {
     const { status, detail } = describeRefusal(error);

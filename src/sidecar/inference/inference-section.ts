@@ -18,7 +18,8 @@ const service = v.strictObject({
   address: hostPort('Where it listens, for example inference.ait.svc:17200.'),
 });
 
-const provider = v.pipe(
+/** The section `inference.provider`. */
+export const providerSection = v.pipe(
   v.strictObject({
     base_url: v.optional(
       v.pipe(
@@ -77,7 +78,7 @@ export const inferenceSection = v.pipe(
       ),
     ),
     service: v.optional(service),
-    provider: v.optional(provider),
+    provider: v.optional(providerSection),
     attestation_interval: duration(
       '60s',
       { atLeastMs: SECOND, atMostMs: 60 * MINUTE },
@@ -118,7 +119,7 @@ export const inferenceSection = v.pipe(
 
 export type InferenceConfig = v.InferOutput<typeof inferenceSection>;
 export type ServiceConfig = v.InferOutput<typeof service>;
-export type ProviderConfig = v.InferOutput<typeof provider>;
+export type ProviderConfig = v.InferOutput<typeof providerSection>;
 
 function bytes(byDefault: number, text: string) {
   return v.pipe(
