@@ -98,6 +98,28 @@ export function loadConfig<TSchema extends AnySchema>(options: LoadConfigOptions
   return result.output;
 }
 
+interface PlacedIssue {
+  readonly issue: BaseIssue<unknown>;
+  readonly path: ConfigPath;
+}
+
+/**
+ * What is wrong within an alternative, where only one can have been meant: the one that was followed furthest. Otherwise
+ * what is wrong with all of them, that is the issue itself.
+ */
+function innermost({ issue, path }: PlacedIssue): readonly PlacedIssue[] {
+  const inner = (issue.issues ?? []).flatMap((each) => innermost({ issue: each, path: [...path, ...pathOf(each)] }));
+  const deepest = Math.max(path.length, ...inner.map((each) => each.path.length));
+  const candidates = inner.filter((each) => each.path.length === deepest);
+  const places = new Set(candidates.map((each) => formatPath(each.path)));
+  const clear = deepest > path.length + 1 || (deepest > path.length && places.size === 1);
+  return clear ? candidates : [{ issue, path }];
+}
+
+function pathOf(issue: BaseIssue<unknown>): ConfigPath {
+  return (issue.path ?? []).map(({ key }) => (typeof key === 'number' ? key : String(key)));
+}
+
 /** The configuration while it is put together, and where each part came from. */
 class Draft {
   readonly value: Record<string, unknown>;
@@ -167,7 +189,10 @@ class Draft {
   }
 
   addIssue(issue: BaseIssue<unknown>): void {
-    const path = (issue.path ?? []).map(({ key }) => (typeof key === 'number' ? key : String(key)));
+    for (const each of innermost({ issue, path: pathOf(issue) })) this.#addPlaced(each);
+  }
+
+  #addPlaced({ issue, path }: PlacedIssue): void {
     const text = formatPath(path);
     // What has been said about a place in our own words is not said again in the validator's.
     if (this.problems.some((problem) => problem.path === text && text !== '')) return;

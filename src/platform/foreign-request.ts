@@ -8,10 +8,7 @@ import { isIP } from 'node:net';
  *
  * @param hostName a name, besides `localhost` and IP addresses, by which the listener may be called.
  */
-export function foreignRequest(
-  headers: IncomingHttpHeaders,
-  hostName?: string | undefined,
-): 'page' | 'host' | undefined {
+export function foreignRequest(headers: IncomingHttpHeaders, hostName?: string): 'page' | 'host' | undefined {
   const site = headers['sec-fetch-site'];
   if (headers.origin !== undefined || (site !== undefined && site !== 'none')) return 'page';
   const host = (headers.host ?? '').replace(/:[0-9]{1,5}$/, '').toLowerCase();

@@ -1,17 +1,8 @@
 import * as v from 'valibot';
 import { authoritySection } from './authority-link/authority-section.ts';
 import { LOG_LEVELS } from '../platform/logger.ts';
-import {
-  MINUTE,
-  SECOND,
-  agentName,
-  count,
-  duration,
-  hostPort,
-  listenAddress,
-  localAddress,
-  path,
-} from './config-fields.ts';
+import { durationField, hostPortField, listenField, pathField } from '../platform/config-fields.ts';
+import { MINUTE, SECOND, agentName, count, localAddress } from './config-fields.ts';
 import { inferenceSection } from './inference/inference-section.ts';
 import { measureSection } from './measure/measure-schema.ts';
 
@@ -20,21 +11,23 @@ const peer = v.strictObject({
   listen: localAddress(
     'Where our agent calls this peer: unix:/path or a loopback host:port (port 0: the system chooses).',
   ),
-  address: v.optional(hostPort("The peer's inbound address. Default: what the authority knows of its instances.")),
+  address: v.optional(hostPortField("The peer's inbound address. Default: what the authority knows of its instances.")),
 });
 
 /** The configuration of `ait sidecar`; keys in the file are exactly these. Anything else in the file is an error. */
 export const sidecarConfigSchema = v.strictObject({
-  state_dir: path('Where the sidecar keeps its last good state and its admin socket; made with mode 0700 if missing.'),
+  state_dir: pathField(
+    'Where the sidecar keeps its last good state and its admin socket; made with mode 0700 if missing.',
+  ),
   authority: authoritySection,
   inbound: v.optional(
     v.strictObject({
       listen: v.optional(
-        listenAddress('Where other sidecars come in. Default 0.0.0.0:17443; port 0: the system chooses.'),
+        listenField('Where other sidecars come in. Default 0.0.0.0:17443; port 0: the system chooses.'),
         '0.0.0.0:17443',
       ),
       advertise: v.optional(
-        hostPort(
+        hostPortField(
           'The address at which this very instance is reached, never a balancer. Default: the bound address, if it is not a wildcard.',
         ),
       ),
@@ -67,13 +60,13 @@ export const sidecarConfigSchema = v.strictObject({
   ),
   measure: measureSection,
   admin: v.optional(
-    v.strictObject({ socket: v.optional(path('The admin socket, mode 0600. Default <state_dir>/admin.sock.')) }),
+    v.strictObject({ socket: v.optional(pathField('The admin socket, mode 0600. Default <state_dir>/admin.sock.')) }),
     {},
   ),
   metrics: v.optional(
     v.strictObject({
       listen: v.optional(
-        listenAddress('Metrics and probes, nothing else. Default 0.0.0.0:17090; port 0: the system chooses.'),
+        listenField('Metrics and probes, nothing else. Default 0.0.0.0:17090; port 0: the system chooses.'),
         '0.0.0.0:17090',
       ),
     }),
@@ -81,28 +74,28 @@ export const sidecarConfigSchema = v.strictObject({
   ),
   timing: v.optional(
     v.strictObject({
-      handshake_timeout: duration('3s', { atLeastMs: 100, atMostMs: MINUTE }, 'For a TLS handshake.'),
-      exchange_timeout: duration(
+      handshake_timeout: durationField('3s', { atLeastMs: 100, atMostMs: MINUTE }, 'For a TLS handshake.'),
+      exchange_timeout: durationField(
         '5s',
         { atLeastMs: 100, atMostMs: MINUTE },
         'From the first byte of an exchange to its verdict.',
       ),
-      heartbeat: duration(
+      heartbeat: durationField(
         '5s',
         { atLeastMs: 100, atMostMs: MINUTE },
         'Mean time between two proofs of a live session.',
       ),
-      lost_after: duration(
+      lost_after: durationField(
         '15s',
         { atLeastMs: 300, atMostMs: 10 * MINUTE },
         'Silence after which a peer counts as lost.',
       ),
-      idle_after: duration(
+      idle_after: durationField(
         '10m',
         { atLeastMs: SECOND, atMostMs: 24 * 60 * MINUTE },
         'A dialled session without connections is closed after this long.',
       ),
-      drain: duration(
+      drain: durationField(
         '10s',
         { atLeastMs: 0, atMostMs: 60 * MINUTE },
         'How long open connections may go on after SIGTERM.',

@@ -72,7 +72,9 @@ export class Book {
 }
 
 export function nameOf(tool: JsonObject): string {
-  return String(tool['name'] ?? (tool['function'] as JsonObject)['name']);
+  const name = tool['name'] ?? (tool['function'] as JsonObject)['name'];
+  if (typeof name !== 'string') throw new Error('a tool without a name');
+  return name;
 }
 
 function mapped<A, B>(record: Readonly<Record<string, A>>, map: (value: A) => B): Record<string, B> {

@@ -48,7 +48,7 @@ export async function plannerWithService(
     ...inference,
   };
   await agent.start({ awaitReady: false });
-  await agent.waitFor('sidecar_mesh_ready');
+  await agent.waitFor('sidecar_mesh_ready', () => true, { deadlineMs: 30_000 });
   return { mesh, planner: agent, service };
 }
 

@@ -53,16 +53,13 @@ export class DigestError extends Error {
 
 const PREFIX = 'sha256:';
 const DIGEST = /^sha256:[0-9a-f]{64}$/;
-/** With the `u` flag a surrogate matches only when it is not part of a pair. */
-const LONE_SURROGATE = /\p{Surrogate}/u;
-
 /**
  * SHA-256 (FIPS 180-4) of bytes, or of a string as UTF-8.
  *
  * @throws {DigestError} `lone_surrogate`: UTF-8 encoders replace those silently, so different strings would collide.
  */
 export function sha256Digest(data: string | Uint8Array): Digest {
-  if (typeof data === 'string' && LONE_SURROGATE.test(data)) {
+  if (typeof data === 'string' && !data.isWellFormed()) {
     throw new DigestError('lone_surrogate', 'the string holds half of a surrogate pair');
   }
   return `${PREFIX}${hash('sha256', data, 'hex')}`;
@@ -117,7 +114,7 @@ function digestList(entries: readonly NamedDigest[]): Digest {
   if (entries.length === 0) throw new DigestError('empty_list', 'there is nothing to digest');
   const names = new Set<string>();
   const list = entries.map(({ name, sha256 }) => {
-    if (name === '' || LONE_SURROGATE.test(name)) {
+    if (name === '' || !name.isWellFormed()) {
       throw new DigestError('bad_name', 'a name is empty or holds half of a surrogate pair');
     }
     if (!isDigest(sha256)) throw new DigestError('bad_digest', 'an entry has no well-formed SHA-256 digest');

@@ -14,9 +14,6 @@ export class JcsError extends Error {
   }
 }
 
-/** With the `u` flag a surrogate matches only when it is not part of a pair. */
-const LONE_SURROGATE = /\p{Surrogate}/u;
-
 /**
  * Writes a JSON value in the one form of RFC 8785 (JCS), to be hashed or signed as UTF-8.
  *
@@ -78,6 +75,6 @@ function writeObject(object: object, depth: number): string {
 
 /** RFC 8785 section 3.2.2.2 is what `JSON.stringify` does, except that the latter escapes a lone surrogate. */
 function writeString(text: string): string {
-  if (LONE_SURROGATE.test(text)) throw new JcsError('lone_surrogate', 'a string holds half of a surrogate pair');
+  if (!text.isWellFormed()) throw new JcsError('lone_surrogate', 'a string holds half of a surrogate pair');
   return JSON.stringify(text);
 }

@@ -50,6 +50,5 @@ export function raisedToInUse(measurement: Measurement, dimensions: readonly Dim
     if (measured === null || meetsAssurance(measured.assurance, 'in_use')) return [];
     return [[dimension, { ...measured, assurance: 'in_use' }] as const];
   });
-  // Each dimension keeps its own type: only the assurance is another.
-  return { ...measurement, ...Object.fromEntries(raised) } as Measurement;
+  return { ...measurement, ...Object.fromEntries(raised) };
 }

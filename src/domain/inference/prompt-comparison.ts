@@ -129,15 +129,16 @@ export function locateDifference(seen: readonly InstructionText[], { name, neare
     return { at: '', prompt: name, byteOffset: 0, observedBytes: 0, expectedBytes };
   }
   if (expected === undefined) return extraText(observed, name);
+  const difference = firstDifference(expected, observed.text);
+  const later = seen.slice(index + 1).map(({ text }, at) => firstDifference(nearest[index + 1 + at] ?? '', text));
   return {
     at: observed.at,
     prompt: name,
-    byteOffset: firstDifference(expected, observed.text)?.byteOffset ?? 0,
+    byteOffset: difference?.byteOffset ?? 0,
     observedBytes: Buffer.byteLength(observed.text),
     expectedBytes: Buffer.byteLength(expected),
     whitespaceOnly:
-      nearest.length === seen.length &&
-      seen.every(({ text }, at) => firstDifference(nearest[at] ?? '', text)?.whitespaceOnly !== false),
+      nearest.length === seen.length && [difference, ...later].every((each) => each?.whitespaceOnly !== false),
   };
 }
 

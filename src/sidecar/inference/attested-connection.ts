@@ -49,6 +49,8 @@ export class AttestedConnection extends UpstreamConnection {
   readonly tlsKey: Digest;
   readonly #options: AttestedConnectionOptions;
   #evidence: Evidence | undefined;
+  /** The policy by which the evidence was last found good: the very object, which is replaced when it changes. */
+  #goodUnder: InferenceService | undefined;
 
   constructor(options: AttestedConnectionOptions) {
     super(options);
@@ -82,15 +84,19 @@ export class AttestedConnection extends UpstreamConnection {
     const verdict = this.#options.check(compact, { nonce, tlsKey: this.tlsKey, service, now: at });
     if (!verdict.ok) return verdict.rejection;
     this.#evidence = { compact, nonce, at, heard };
+    this.#goodUnder = service;
     return undefined;
   }
 
   /** What the evidence that was accepted is worth under other policy. Fails closed. */
   judge(service: InferenceService): Rejection | undefined {
     if (this.#evidence === undefined) return rejection('INFERENCE_UNAVAILABLE', 'no evidence has been accepted yet');
+    if (this.#goodUnder === service) return undefined;
     const { compact, nonce, at } = this.#evidence;
     const verdict = this.#options.check(compact, { nonce, tlsKey: this.tlsKey, service, now: at });
-    return verdict.ok ? undefined : verdict.rejection;
+    if (!verdict.ok) return verdict.rejection;
+    this.#goodUnder = service;
+    return undefined;
   }
 
   async #fetch(nonce: string, signal: AbortSignal): Promise<string | Rejection> {
@@ -136,7 +142,11 @@ export async function collect(chunks: AsyncIterable<Buffer>, maxBytes: number): 
 
 function readEvidence(bytes: Buffer): string | Rejection {
   try {
-    const { evidence } = objectAt(parseStrictJsonBytes(bytes), 'answer', { required: ['evidence'] });
+    const { evidence } = objectAt(parseStrictJsonBytes(bytes), 'answer', {
+      required: ['evidence'],
+      // What else the service says of it is in the evidence itself, and signed there.
+      unknown: 'ignore',
+    });
     return stringAt(evidence, 'evidence', COMPACT, 'a compact JWS');
   } catch (error) {
     const detail = error instanceof Error ? error.message : String(error);

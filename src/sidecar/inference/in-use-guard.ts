@@ -35,6 +35,14 @@ export interface InUseGuardDeps {
   readonly listen: () => string;
 }
 
+/** A call that may go to the model. */
+export interface AdmittedCall {
+  /** Whether only because of observe mode. */
+  readonly observed: boolean;
+  /** What stands against it now, in a world that may have changed since. */
+  readonly recheck: () => Rejection | undefined;
+}
+
 type Mismatch = InUseVerdict & { readonly matches: false };
 
 /**
@@ -62,10 +70,9 @@ export class InUseGuard {
    * Decides about one call, and draws the consequences: of a mismatch the call is refused, and where the caller is known
    * to be the agent, the measurement is from now on what the call shows, which ends the agent's sessions.
    *
-   * @returns whether it is allowed only because of observe mode
    * @throws CallRefused
    */
-  admit(call: ModelCall, correlationId: string): { readonly observed: boolean } {
+  admit(call: ModelCall, correlationId: string): AdmittedCall {
     const refused = this.standing();
     if (refused !== undefined) throw new CallRefused(refused);
     const { overlay, decisions, callerIsAgent, onlyWayToModel, liveSessions, listen } = this.#deps;
@@ -73,14 +80,14 @@ export class InUseGuard {
     const verdict = checkInUse(call, world);
     if (verdict.matches) {
       overlay.matched(onlyWayToModel ? dimensionsInUse(call, verdict, world.measurement) : []);
-      return { observed: false };
+      return this.#admitted(call, { observed: false, world });
     }
     const cause: Rejection = { ...verdict.rejection, detail: detailOf(verdict), inUse: { correlationId } };
     const { where } = verdict;
     const about = { correlationId, remoteAddress: listen(), cause, ...(where !== undefined && { where }) };
     if (this.#isObserved(cause)) {
       decisions.callObserved(about);
-      return { observed: true };
+      return this.#admitted(call, { observed: true, world });
     }
     const sessionsEnded = callerIsAgent() ? liveSessions() : 0;
     // Before the cut, so that whoever reads of the cut finds here what brought it about.
@@ -89,13 +96,17 @@ export class InUseGuard {
     throw new CallRefused(cause, wordsOf(verdict, cause));
   }
 
-  /** What stands against a call that was allowed a moment ago, in a world that may have changed since. */
-  recheck(call: ModelCall): Rejection | undefined {
-    const refused = this.standing();
-    if (refused !== undefined) return refused;
+  #admitted(call: ModelCall, { observed, world }: { observed: boolean; world: InUseWorld }): AdmittedCall {
+    return { observed, recheck: () => this.standing() ?? this.#differsNow(call, world) };
+  }
+
+  /** Compares again only if what was compared with is another: a long prompt takes its time. */
+  #differsNow(call: ModelCall, before: InUseWorld): Rejection | undefined {
     const rest = this.#deps.atRest();
     if (!rest.ok) return rest.rejection;
-    const verdict = checkInUse(call, this.#world());
+    const world = this.#world();
+    if (world.measurement === before.measurement && world.baselines === before.baselines) return undefined;
+    const verdict = checkInUse(call, world);
     return verdict.matches || this.#isObserved(verdict.rejection) ? undefined : verdict.rejection;
   }
 

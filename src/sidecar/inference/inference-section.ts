@@ -1,5 +1,6 @@
 import * as v from 'valibot';
-import { MINUTE, SECOND, count, duration, hostPort, localAddress, path } from '../config-fields.ts';
+import { durationField, hostPortField, pathField } from '../../platform/config-fields.ts';
+import { MINUTE, SECOND, count, localAddress } from '../config-fields.ts';
 
 const MIB = 1024 * 1024;
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
@@ -15,11 +16,10 @@ const service = v.strictObject({
     v.description('The service in this trust domain: spiffe://<trust-domain>/inference/<name>. Default default.'),
     v.regex(NAME, 'expected a name such as default'),
   ),
-  address: hostPort('Where it listens, for example inference.ait.svc:17200.'),
+  address: hostPortField('Where it listens, for example inference.ait.svc:17200.'),
 });
 
-/** The section `inference.provider`. */
-export const providerSection = v.pipe(
+const provider = v.pipe(
   v.strictObject({
     base_url: v.optional(
       v.pipe(
@@ -41,11 +41,11 @@ export const providerSection = v.pipe(
       ),
     ),
     api_key_file: v.optional(
-      path(
+      pathField(
         "File with the provider's key, one line; read again when it changes. Only the sidecar may be able to read it. Default: no key is sent.",
       ),
     ),
-    ca_file: v.optional(path("Certificates (PEM) that the provider's hangs on, instead of the public ones.")),
+    ca_file: v.optional(pathField("Certificates (PEM) that the provider's hangs on, instead of the public ones.")),
     model_map: v.pipe(
       v.optional(v.record(modelName, v.pipe(v.array(modelName), v.minLength(1), v.maxLength(20))), {}),
       v.description(
@@ -78,8 +78,8 @@ export const inferenceSection = v.pipe(
       ),
     ),
     service: v.optional(service),
-    provider: v.optional(providerSection),
-    attestation_interval: duration(
+    provider: v.optional(provider),
+    attestation_interval: durationField(
       '60s',
       { atLeastMs: SECOND, atMostMs: 60 * MINUTE },
       'How often the service has to prove anew what it runs.',
@@ -95,18 +95,22 @@ export const inferenceSection = v.pipe(
     ),
     timeouts: v.optional(
       v.strictObject({
-        request: duration('30s', { atLeastMs: 100, atMostMs: 10 * MINUTE }, 'For the agent to send a whole request.'),
-        connect: duration(
+        request: durationField(
+          '30s',
+          { atLeastMs: 100, atMostMs: 10 * MINUTE },
+          'For the agent to send a whole request.',
+        ),
+        connect: durationField(
           '5s',
           { atLeastMs: 100, atMostMs: 5 * MINUTE },
           'For a connection to the model, from the first packet to accepted evidence.',
         ),
-        first_byte: duration(
+        first_byte: durationField(
           '5m',
           { atLeastMs: 10, atMostMs: 60 * MINUTE },
           'From the request to the first byte of the answer; without streaming that is the whole computation.',
         ),
-        idle: duration('1m', { atLeastMs: 10, atMostMs: 60 * MINUTE }, 'Silence within an answer.'),
+        idle: durationField('1m', { atLeastMs: 10, atMostMs: 60 * MINUTE }, 'Silence within an answer.'),
       }),
       {},
     ),
@@ -117,9 +121,11 @@ export const inferenceSection = v.pipe(
   ),
 );
 
+/** The section `inference.provider`, for other files that name one. */
+export const providerSection = provider;
+
 export type InferenceConfig = v.InferOutput<typeof inferenceSection>;
-export type ServiceConfig = v.InferOutput<typeof service>;
-export type ProviderConfig = v.InferOutput<typeof providerSection>;
+export type ProviderConfig = v.InferOutput<typeof provider>;
 
 function bytes(byDefault: number, text: string) {
   return v.pipe(

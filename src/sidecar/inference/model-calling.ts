@@ -105,14 +105,15 @@ export class ModelCalling {
     throwRefused(guard.standing());
     const call = await readModelCall(request, { endpoint, response, maxBytes: limits.bodyBytes });
     story.model = names.label(call.model);
-    story.observed = guard.admit(call, open.correlationId).observed;
+    const admitted = guard.admit(call, open.correlationId);
+    story.observed = admitted.observed;
     const answer = await upstream.send({
       method: 'POST',
       path,
       headers: { ...forwarded(request), 'content-type': 'application/json', accept: acceptOf(call) },
       body: Buffer.from(JSON.stringify(call.body)),
       signal: open.signal,
-      beforeWrite: () => guard.recheck(call),
+      beforeWrite: admitted.recheck,
     });
     const seconds = () => (clock.monotonic() - startedAt) / 1000;
     const outcome = await relayAnswer({

@@ -64,7 +64,7 @@ function readEntries(bytes: Buffer): readonly JsonObject[] | undefined {
   try {
     const list = parseStrictJsonBytes(bytes);
     const data = isObject(list) ? list['data'] : undefined;
-    return Array.isArray(data) && data.every((entry) => isObject(entry)) ? (data as JsonObject[]) : undefined;
+    return Array.isArray(data) && data.every((entry) => isObject(entry)) ? data : undefined;
   } catch (error) {
     if (error instanceof JsonError) return undefined;
     throw error;

@@ -162,6 +162,47 @@ test('verify: 2 for what the caller got wrong, 3 for what cannot be measured', a
   assert.deepEqual([empty.code, empty.err], [3, `error: cannot measure: system_prompt: ${at('second.md')}: empty\n`]);
 });
 
+test('templates and the absence of a prompt are built, verified and compared like texts', async (t) => {
+  const at = agentFolder(t);
+  const config = (slots: string) =>
+    at(
+      'sidecar.yaml',
+      CONFIG.replace('main: prompt.md', `main: { file: prompt.md, slots: ${slots} }, quiet: { none: true }`),
+    );
+  config('{ day: { type: date } }');
+  at('prompt.md', 'On {{day}}: be kind.\n');
+  const built = await build(at, '--id', 'v1', '--output', at('b.yaml'));
+  assert.equal(built.code, 0, built.err);
+  assert.match(readFileSync(at('b.yaml'), 'utf8'), /canonicalization: ait-template-1[^]*canonicalization: ait-none-1/);
+  const verify = (...more: string[]) => ait('verify', at('b.yaml'), '--config', at('sidecar.yaml'), ...more);
+  assert.equal((await verify()).code, 0);
+
+  at('approved.md', 'On {{day}}: be kind.\n');
+  at('prompt.md', 'On {{day}}: be cruel.\n');
+  const drift = await verify('--approved-text', `main=${at('approved.md')}`);
+  assert.deepEqual(
+    [drift.code, /the text differs: first at byte 15/.test(drift.out)],
+    [1, true],
+    drift.out + drift.err,
+  );
+  const two = await verify(
+    '--approved-text',
+    `main=${at('approved.md')}`,
+    '--approved-text',
+    `main=${at('prompt.md')}`,
+  );
+  assert.deepEqual([two.code, /as a template: one file, with slots/.test(two.err)], [2, true]);
+
+  at('prompt.md', 'On {{day}}: be kind.\n');
+  config('{ day: { type: id } }');
+  assert.equal((await verify()).code, 1);
+  assert.equal((await build(at, '--id', 'v2', '--output', at('v2.yaml'))).code, 0);
+  const diff = await ait('diff', at('b.yaml'), at('v2.yaml'));
+  assert.deepEqual([diff.code, /system_prompt "main"\n {2}a {2}ait-template-1/.test(diff.out)], [1, true], diff.out);
+  config('{ date: { type: date } }');
+  assert.equal((await verify()).code, 3);
+});
+
 test('build: refuses what the authority would refuse', async (t) => {
   const at = agentFolder(t);
   const attempt = (agent: string, approvedAt: string, ...more: string[]) =>

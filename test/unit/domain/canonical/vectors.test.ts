@@ -5,8 +5,11 @@ import { describe, test } from 'node:test';
 import { digestJson, digestSequence, digestSet, digestText } from '../../../../src/domain/canonical/digest.ts';
 import type { NamedDigest } from '../../../../src/domain/canonical/digest.ts';
 import { canonicalizeJson } from '../../../../src/domain/canonical/jcs.ts';
-import { parseStrictJsonBytes } from '../../../../src/domain/canonical/strict-json.ts';
+import { parseStrictJsonBytes, type JsonObject } from '../../../../src/domain/canonical/strict-json.ts';
 import { canonicalizeText } from '../../../../src/domain/canonical/text.ts';
+import { NO_PROMPT } from '../../../../src/domain/prompt/known-prompt.ts';
+import { createTemplate, digestTemplate } from '../../../../src/domain/prompt/prompt-template.ts';
+import { parseSlots } from '../../../../src/domain/prompt/slot.ts';
 
 interface Hashed {
   readonly canonical: string;
@@ -19,6 +22,7 @@ type BytesVector = { readonly name: string; readonly inputBase64: string } & (Ha
 type ListVector = { readonly name: string; readonly entries: readonly NamedDigest[] } & (
   { readonly set: Hashed; readonly sequence: Hashed } | Refused
 );
+type TemplateVector = { readonly name: string; readonly text: string; readonly slots: JsonObject } & (Hashed | Refused);
 
 function load(file: string, least: number): readonly unknown[] {
   const text = readFileSync(new URL(`../../../vectors/${file}`, import.meta.url), 'utf8');
@@ -75,4 +79,29 @@ describe('canonical-set.json', () => {
       assert.equal(sha256(vector.sequence.canonical), vector.sequence.digest);
     });
   }
+});
+
+describe('canonical-template.json', () => {
+  for (const vector of load('canonical-template.json', 17) as readonly TemplateVector[]) {
+    test(vector.name, () => {
+      const text = canonicalizeText(Buffer.from(vector.text));
+      if ('error' in vector) {
+        assert.throws(() => createTemplate(text, parseSlots(vector.slots)), {
+          name: 'TemplateError',
+          code: vector.error,
+        });
+        return;
+      }
+      const template = createTemplate(text, parseSlots(vector.slots));
+      assert.deepEqual(digestTemplate(template), { hash: vector.digest, canonicalization: 'ait-template-1' });
+      assert.equal(sha256(vector.canonical), vector.digest);
+    });
+  }
+
+  test('no prompt at all', () => {
+    const text = readFileSync(new URL('../../../vectors/canonical-template.json', import.meta.url), 'utf8');
+    const { none } = JSON.parse(text) as { none: Hashed };
+    assert.deepEqual(NO_PROMPT, { hash: none.digest, canonicalization: 'ait-none-1' });
+    assert.equal(sha256(none.canonical), none.digest);
+  });
 });

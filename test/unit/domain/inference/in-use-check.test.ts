@@ -373,18 +373,20 @@ test('a prompt of 100 KB is read and checked in a few milliseconds at most', (t)
   const prompt = 'Never refund more than 50 €. '.repeat(3_400).slice(0, 99_000);
   const template = createTemplate(`${prompt}{{n}}`, parseSlots({ n: { type: 'date' } }));
   const world = { ...worldOf({ ...V1, prompts: { main: [prompt], dated: template } }, V1), now: NOW };
-  const cost = (text: string): number => {
+  const cost = (text: string): { readonly median: number; readonly least: number } => {
     const bytes = Buffer.from(JSON.stringify({ model: 'large', messages: [system(text), user()], tools: good.tools }));
     const times = Array.from({ length: 60 }, () => {
       const before = process.hrtime.bigint();
       checkInUse(parseModelCall('chat_completions', parseStrictJsonBytes(bytes)), world);
       return Number(process.hrtime.bigint() - before) / 1e6;
-    });
-    return times.toSorted((a, b) => a - b)[30] ?? Infinity;
+    }).toSorted((a, b) => a - b);
+    return { median: times[30] ?? Infinity, least: times[0] ?? Infinity };
   };
   const figures = { text: cost(prompt), template: cost(`${prompt}2026-01-31`), drift: cost(`${prompt}!`) };
-  const told = Object.entries(figures).map(([name, ms]) => `${name} ${ms.toFixed(2)} ms`);
+  const told = Object.entries(figures).map(
+    ([name, { median, least }]) => `${name} ${median.toFixed(2)} ms (least ${least.toFixed(2)} ms)`,
+  );
   t.diagnostic(`median: ${told.join(', ')}`);
-  // The aim is 2 ms on an idle machine; this bound is for a loaded one.
-  assert.ok(Math.max(...Object.values(figures)) < 20, told.join(', '));
+  // The aim is a median of 2 ms on an idle machine. On a loaded one only the least says anything of the code.
+  for (const { least } of Object.values(figures)) assert.ok(least < 10, told.join(', '));
 });

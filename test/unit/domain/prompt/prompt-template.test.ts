@@ -14,8 +14,15 @@ const SLOTS = {
   customer: { type: 'id', max_length: 8 },
 };
 const TEXT = 'Today is {{today}}.\nThe customer {{customer}} ({{tier}}) has {{seats}} seats. Since {{today}}';
-const filled = ({ today = '2026-01-31', customer = 'acme_1', tier = 'gold', seats = '12', again = today } = {}) =>
-  `Today is ${today}.\nThe customer ${customer} (${tier}) has ${seats} seats. Since ${again}`;
+interface Values {
+  readonly today?: string;
+  readonly customer?: string;
+  readonly tier?: string;
+  readonly seats?: string;
+  readonly again?: string;
+}
+const filled = ({ today = '2026-01-31', customer = 'acme_1', tier = 'gold', seats = '12', again }: Values = {}) =>
+  `Today is ${today}.\nThe customer ${customer} (${tier}) has ${seats} seats. Since ${again ?? today}`;
 
 describe('what may stand in a slot', () => {
   const known = template(TEXT, SLOTS);
@@ -37,7 +44,7 @@ describe('what may stand in a slot', () => {
   });
 
   test('no line break, no other script, nothing too long, no second spelling', () => {
-    const hostile: Parameters<typeof filled>[0][] = [
+    const hostile: Values[] = [
       ...['', 'a\nIgnore all', 'a b', 'ninechars', 'é', 'а', 'a\u200b', '\u{e0041}', 'a.b', 'a).', '{{customer}}'].map(
         (customer) => ({ customer }),
       ),

@@ -48,6 +48,37 @@ test('a list of files is an ordered set: order counts, file names do not', async
   assert.deepEqual({ ...prompts['alone'] }, { hash: named('first'), canonicalization: 'ait-seq-1' });
 });
 
+test('a template counts with its text and its slots, and must fit them; none is a statement', async (t) => {
+  const { root, file } = workspace(t);
+  file('t.md', 'Today is {{today}}.\r\n');
+  const slots = { today: { type: 'date' } };
+  const result = await measureOf(t, root, {
+    system_prompt: {
+      main: { file: 't.md', slots },
+      other: { file: 't.md', slots: { today: { type: 'id' } } },
+      quiet: { none: true },
+    },
+  });
+  assert.ok(result.ok);
+  const { main, other, quiet } = result.measurement.system_prompt?.prompts ?? {};
+  const written = { text: sha('Today is {{today}}.\n'), slots };
+  assert.deepEqual({ ...main }, { hash: digestJson(written), canonicalization: 'ait-template-1' });
+  assert.notEqual(other?.hash, main?.hash);
+  assert.deepEqual({ ...quiet }, { hash: `sha256:${sha('')}`, canonicalization: 'ait-none-1' });
+  const section = (declared: object) => ({ system_prompt: { main: { file: 't.md', slots: declared } } });
+  assert.match(
+    await failureOf(t, root, section({ day: { type: 'date' } })),
+    /t\.md: the slot \{\{today\}\} is not declared/,
+  );
+  assert.match(
+    await failureOf(t, root, section({ ...slots, day: { type: 'date' } })),
+    /declared slot day does not stand/,
+  );
+
+  const alone = await measureOf(t, root, { system_prompt: { main: { none: true } } });
+  assert.equal(alone.ok && alone.measurement.system_prompt?.assurance, 'declared');
+});
+
 test('a knowledge-base entry that differs from the manifest counts with its observed digest and is named', async (t) => {
   const { root, file } = workspace(t);
   const doc = file('kb/doc.md', 'as approved');

@@ -66,6 +66,46 @@ test('a complete section loads; each omission and mistake is a problem', (t) => 
   }
 });
 
+test('a prompt may be a template, or the statement that there is none', () => {
+  const slots = { n: { type: 'integer', min: 0, max: 9 }, id: { type: 'id' }, e: { type: 'enum', values: ['b', 'a'] } };
+  const { systemPrompt } = configOf('/etc/agent', {
+    system_prompt: { main: { file: 'p.md', slots }, quiet: { none: true } },
+  });
+  const main = systemPrompt?.get('main');
+  assert.ok(main?.kind === 'template');
+  assert.deepEqual(main.files, ['/etc/agent/p.md']);
+  assert.deepEqual(
+    [...main.slots],
+    [
+      ['n', { type: 'integer', min: 0, max: 9 }],
+      ['id', { type: 'id', maxLength: 64 }],
+      ['e', { type: 'enum', values: ['a', 'b'] }],
+    ],
+  );
+  assert.deepEqual(systemPrompt?.get('quiet'), { kind: 'none', files: [] });
+});
+
+test('slots that are not well declared are a problem of the configuration', (t) => {
+  const declared = (slots: string) => complete.replace('p.md', `{ file: p.md, slots: ${slots} }`);
+  load(t, declared('{ a: { type: date } }'));
+  for (const slots of [
+    '{}',
+    '{ "a b": { type: date } }',
+    '{ a: { type: text } }',
+    '{ a: { type: date, format: x } }',
+    '{ a: { type: integer, min: 0 } }',
+    '{ a: { type: integer, min: 2, max: 1 } }',
+    '{ a: { type: integer, min: 0, max: 1.5 } }',
+    '{ a: { type: id, max_length: 129 } }',
+    '{ a: { type: enum, values: [] } }',
+    '{ a: { type: enum, values: [x, x] } }',
+    '{ a: { type: enum, values: ["x\\ny"] } }',
+  ]) {
+    assert.throws(() => load(t, declared(slots)), /measure\.system_prompt\.main/, slots);
+  }
+  assert.throws(() => load(t, complete.replace('p.md', '{ none: false }')), /measure\.system_prompt\.main/);
+});
+
 test('every setting has a description in the JSON Schema', () => {
   const schema = toJsonSchema(measureSection, { typeMode: 'input', errorMode: 'ignore' });
   for (const [name, property] of Object.entries(schema.properties ?? {})) {

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
-import { appendFileSync, existsSync, readdirSync, statSync } from 'node:fs';
+import { appendFileSync, existsSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { createPromptMemory } from '../../../../src/sidecar/measure/prompt-memory.ts';
-import { digestOfParts } from '../../../../src/domain/prompt/known-prompt.ts';
+import { createTemplate, digestTemplate } from '../../../../src/domain/prompt/prompt-template.ts';
+import { parseSlots } from '../../../../src/domain/prompt/slot.ts';
+import { digestOfParts, NO_PROMPT } from '../../../../src/domain/prompt/known-prompt.ts';
 import { silent, workspace } from './workspace.ts';
 
 const hashOf = (...texts: string[]) => digestOfParts(texts, texts.length > 1).hash;
@@ -70,4 +72,46 @@ test('at most 128 texts are kept, in memory and on disk', async (t) => {
   for (let index = 0; index < 129; index += 1) forgetful.observe(hashOf(`text ${index}`), [`text ${index}`]);
   assert.equal(forgetful.describe(hashOf('text 0'), hashOf('text 128')), undefined);
   assert.notEqual(forgetful.describe(hashOf('text 1'), hashOf('text 128')), undefined);
+});
+
+test('a template is known by its digest, also after a restart, and described like a text', async (t) => {
+  const directory = join(workspace(t).root, 'prompts');
+  const slots = parseSlots({ day: { type: 'date' } });
+  const [approved, changed] = ['On {{day}}.', 'On {{day}}!'].map((text) => createTemplate(text, slots));
+  assert.ok(approved !== undefined && changed !== undefined);
+  const relaxed = createTemplate('On {{day}}.', parseSlots({ day: { type: 'id' } }));
+  const hash = digestTemplate(approved).hash;
+  const memory = createPromptMemory({ directory, logger: silent });
+  memory.observe(hash, approved);
+  memory.observe(NO_PROMPT.hash, []);
+  await memory.approve(hash);
+  await memory.approve(NO_PROMPT.hash);
+
+  const later = createPromptMemory({ directory, logger: silent });
+  assert.deepEqual(later.find(hash), approved);
+  assert.deepEqual(later.find(NO_PROMPT.hash), []);
+  assert.equal(later.find(digestTemplate(changed).hash), undefined);
+  for (const template of [changed, relaxed]) later.observe(digestTemplate(template).hash, template);
+  assert.equal(later.describe(hash, digestTemplate(changed).hash)?.byteOffset, 10);
+  assert.match(later.disclose(hash, digestTemplate(relaxed).hash, 10_000) ?? '', /\(slots\)[^]*-.*date[^]*\+.*id/);
+
+  const [name] = readdirSync(directory).filter((file) => file.startsWith(hash.slice(7)));
+  writeFileSync(join(directory, name ?? ''), '{"text":"On {{day}}.","slots":{"day":{"type":"id"}}}');
+  assert.equal(createPromptMemory({ directory, logger: silent }).find(hash), undefined, 'another declaration');
+});
+
+test('what is asked for again and again is the last to be forgotten', () => {
+  const memory = createPromptMemory({ logger: silent });
+  memory.observe(hashOf('in use'), ['in use']);
+  for (let index = 0; index < 300; index += 1) {
+    memory.observe(hashOf(`text ${index}`), [`text ${index}`]);
+    assert.deepEqual(memory.find(hashOf('in use')), ['in use']);
+  }
+});
+
+test('the tools of the last four manifests are known', () => {
+  const memory = createPromptMemory({ logger: silent });
+  for (let index = 0; index < 6; index += 1) memory.observeTools(new Map([[hashOf(`tool ${index}`), { index }]]));
+  const known = Array.from({ length: 6 }, (_, index) => memory.findTool(hashOf(`tool ${index}`))?.['index']);
+  assert.deepEqual(known, [undefined, undefined, 2, 3, 4, 5]);
 });
