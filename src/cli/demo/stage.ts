@@ -8,7 +8,7 @@ import { systemClock } from '../../platform/clock.ts';
 import type { Environment } from '../../platform/environment.ts';
 import { copyExampleAgent, examplePlan, measureExample } from '../dev/example-plan.ts';
 import type { DecisionRecord } from '../explain/decision-record.ts';
-import { readAdmin } from '../mesh-runner/admin-client.ts';
+import { askAdmin, readAdmin } from '../mesh-runner/admin-client.ts';
 import { approveService } from '../mesh-runner/inference-files.ts';
 import { approveUnknownAgents, writePolicies } from '../mesh-runner/mesh-files.ts';
 import { fileName, prepareLayout, type MeshLayout } from '../mesh-runner/mesh-layout.ts';
@@ -16,6 +16,7 @@ import { DEFAULT_ADDRESS, type AgentPlan, type MeshPlan } from '../mesh-runner/m
 import { Mesh, sidecarOf, type SidecarAddresses } from '../mesh-runner/mesh.ts';
 import { fetchMetrics, sumOf, type Labels } from '../mesh-runner/metrics-reader.ts';
 import type { LogRecord, OutputLine } from '../mesh-runner/transcript.ts';
+import { claim } from './step.ts';
 
 /** An open session as a sidecar's admin socket gives it. */
 export interface SessionView {
@@ -134,8 +135,15 @@ export class Stage {
     return this.line(sidecarOf(agent), event, ({ record }) => record?.event === event && where(record), from);
   }
 
+  /** Plays somebody who got into the planner's process: what it has in memory changes, and no file. */
+  async tamper(action: 'prompt' | 'tool' | 'model' | 'restore', text = ''): Promise<void> {
+    const socket = this.layout.socket('planner', 'debug').slice('unix:'.length);
+    const { status, answer } = await askAdmin(socket, { method: 'POST', path: `/${action}`, body: text });
+    claim(status === 200, `the planner's memory was not changed: ${status} ${answer}`);
+  }
+
   /** Waits for what the planner says about a call. */
-  call(call: 'Ask' | 'Investigate', status: string, from = 0): Promise<OutputLine> {
+  call(call: 'Plan' | 'Ask' | 'Investigate', status: string, from = 0): Promise<OutputLine> {
     return this.line(
       'planner',
       `${call} ${status}`,

@@ -35,6 +35,9 @@ export interface MeshPlan {
   readonly agents: readonly AgentPlan[];
 }
 
+/** How the process of the inference service is named; no agent can have a blank in its name. */
+export const INFERENCE_SERVICE = 'inference service';
+
 /** Stands for an address that we choose. */
 export const DEFAULT_ADDRESS = 'default';
 

@@ -15,7 +15,7 @@ import {
 } from './inference-files.ts';
 import { appAddress, writeAuthorityConfig, writeSidecarConfig } from './mesh-files.ts';
 import { fileName, type MeshLayout } from './mesh-layout.ts';
-import { fillIn, type AgentPlan, type MeshPlan } from './mesh-plan.ts';
+import { fillIn, INFERENCE_SERVICE, type AgentPlan, type MeshPlan } from './mesh-plan.ts';
 import { OrphanGuard } from './orphan-guard.ts';
 import { aitCommand, withoutOwnVariables } from './package-files.ts';
 import { Transcript, type LogRecord } from './transcript.ts';
@@ -48,9 +48,6 @@ export interface SidecarVariant {
   /** Where to look for the authority. */
   readonly authority?: string;
 }
-
-/** How the process of the inference service is named; no agent can have a blank in its name. */
-export const INFERENCE_SERVICE = 'inference service';
 
 const START_DEADLINE_MS = 20_000;
 const ANYWHERE = '127.0.0.1:0';
