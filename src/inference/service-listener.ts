@@ -17,6 +17,8 @@ const HEADERS_TIMEOUT_MS = 10_000;
 const MAX_HEADER_BYTES = 16 * 1024;
 /** Sidecars keep connections for the next call. */
 const KEEP_ALIVE_MS = 120_000;
+/** How long the last bytes of an answer, and the other side's goodbye, may take at the end. */
+const HANG_UP_MS = 1_000;
 /** Strangers can come back as often as they like: they must not fill the disk. */
 const REFUSED_LINES = { burst: 100, perSecond: 2 } as const;
 
@@ -38,6 +40,7 @@ export class ServiceListener implements Component {
   address = '';
   readonly #options: ServiceListenerOptions;
   readonly #open = new Set<Socket>();
+  readonly #secure = new Set<TLSSocket>();
   readonly #refusedLines: RateLimit;
   #server: Server | undefined;
   #answering = 0;
@@ -89,7 +92,7 @@ export class ServiceListener implements Component {
   /** Ends all connections at once, and takes no more. */
   cut(): void {
     this.#revoked = true;
-    for (const raw of this.#open) raw.destroy();
+    this.#destroyAll();
   }
 
   /** Takes no more connections, lets what is being answered finish, then ends what is left. */
@@ -100,10 +103,16 @@ export class ServiceListener implements Component {
       if (server.listening) server.close(() => resolve());
       else resolve();
     });
-    server.closeIdleConnections();
     await this.#whenIdle(Math.min(this.#options.config.timing.drain, deadlineMs * 0.9));
-    for (const raw of this.#open) raw.destroy();
+    // An answer that has ended may still be on its way through TLS: destroying the socket would cut it off.
+    for (const socket of this.#secure) socket.end();
+    const cancel = after({ delayMs: HANG_UP_MS, run: () => this.#destroyAll() });
     await closed;
+    cancel();
+  }
+
+  #destroyAll(): void {
+    for (const raw of this.#open) raw.destroy();
   }
 
   #whenIdle(withinMs: number): Promise<void> {
@@ -151,6 +160,10 @@ export class ServiceListener implements Component {
     else {
       const problem = this.#options.callerProblem(socket);
       if (problem !== undefined) this.#refuse(socket, 'certificate', problem);
+      else {
+        this.#secure.add(socket);
+        socket.once('close', () => this.#secure.delete(socket));
+      }
     }
   }
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import * as v from 'valibot';
 import { measureOnce } from '../../src/cli/baseline/measure-once.ts';
 import { writeBaseline } from '../../src/cli/baseline/baseline-file.ts';
-import type { Measurement } from '../../src/domain/measurement.ts';
+import type { Assurance, Dimension, Measurement } from '../../src/domain/measurement.ts';
 import { resolveMeasureConfig } from '../../src/sidecar/measure/measure-config.ts';
 import { measureSection } from '../../src/sidecar/measure/measure-schema.ts';
 
@@ -83,16 +83,18 @@ export interface BaselineInput {
   readonly measurement: Measurement;
   /** Default: an hour ago. Orders baselines by age. */
   readonly approvedAt?: string;
+  /** Default: any will do. */
+  readonly minimumAssurance?: Partial<Readonly<Record<Dimension, Assurance>>>;
 }
 
 /** The YAML by which a measurement is approved. */
-export function baselineYaml({ agent, id, measurement, approvedAt }: BaselineInput): string {
+export function baselineYaml({ agent, id, measurement, approvedAt, minimumAssurance = {} }: BaselineInput): string {
   return writeBaseline({
     agent,
     id,
     approvedBy: 'a test',
     approvedAt: approvedAt ?? '2026-01-31T12:00:00Z',
-    minimumAssurance: {},
+    minimumAssurance,
     digests: measurement,
   }).text;
 }

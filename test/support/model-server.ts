@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { TestContext } from 'node:test';
 
@@ -8,6 +9,12 @@ export interface ModelQuestion {
   readonly path: string;
   readonly headers: IncomingMessage['headers'];
   readonly body: string;
+}
+
+/** PEM. */
+export interface ServerCertificate {
+  readonly cert: string;
+  readonly key: string;
 }
 
 export type Answering = (question: ModelQuestion, response: ServerResponse) => void;
@@ -20,13 +27,15 @@ export class ModelServer {
   answer: Answering;
   readonly #server: Server;
 
-  constructor(answer: Answering) {
+  constructor(answer: Answering, certificate?: ServerCertificate) {
     this.answer = answer;
-    this.#server = createServer((request, response) => void this.#serve(request, response));
+    const serve = (request: IncomingMessage, response: ServerResponse) => void this.#serve(request, response);
+    this.#server = certificate === undefined ? createServer(serve) : createTlsServer({ ...certificate }, serve);
   }
 
-  static async start(t: TestContext, answer: Answering = answerChat): Promise<ModelServer> {
-    const server = new ModelServer(answer);
+  /** @param certificate default: it speaks without TLS. */
+  static async start(t: TestContext, certificate?: ServerCertificate): Promise<ModelServer> {
+    const server = new ModelServer(answerChat, certificate);
     await new Promise<void>((resolve) => server.#server.listen(0, '127.0.0.1', resolve));
     t.after(() => {
       server.#server.closeAllConnections();
@@ -35,8 +44,12 @@ export class ModelServer {
     return server;
   }
 
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
+  }
+
   get baseUrl(): string {
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}/v1`;
+    return `http://127.0.0.1:${this.port}/v1`;
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {

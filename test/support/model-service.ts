@@ -37,7 +37,7 @@ export class ModelService {
   readonly questions: ModelQuestion[] = [];
   readonly root: SimulatedRoot;
   /** What it answers when it is asked to prove itself; the whole body. Default: good evidence. */
-  evidence: (facts: EvidenceFacts) => object = ({ sign }) => ({ evidence: sign() });
+  evidence: (facts: EvidenceFacts) => object | Promise<object> = ({ sign }) => ({ evidence: sign() });
   answer: Answering = answerChat;
   readonly #identity: Identity;
   readonly #server: Server;
@@ -119,7 +119,7 @@ export class ModelService {
     const nonce = new URL(path, 'https://localhost').searchParams.get('nonce');
     if (nonce === null) this.answer(question, response);
     else {
-      const body = JSON.stringify(this.evidence(this.#facts(nonce)));
+      const body = JSON.stringify(await this.evidence(this.#facts(nonce)));
       response.writeHead(200, { 'content-type': 'application/json' }).end(body);
     }
   }

@@ -101,7 +101,7 @@ export function list(rule: FieldRule, max: number): FieldRule {
 }
 
 /** Text that is not compared with anything: what users, tools and the model said. */
-export const freeText: FieldRule = stringIn;
+export const freeText: FieldRule = (value, at) => stringIn(value, at);
 
 /** @param max in UTF-16 code units. */
 export function boundedText(max: number): FieldRule {

@@ -142,11 +142,9 @@ export async function collect(chunks: AsyncIterable<Buffer>, maxBytes: number): 
 
 function readEvidence(bytes: Buffer): string | Rejection {
   try {
-    const { evidence } = objectAt(parseStrictJsonBytes(bytes), 'answer', {
-      required: ['evidence'],
-      // What else the service says of it is in the evidence itself, and signed there.
-      unknown: 'ignore',
-    });
+    // What stands beside the evidence is unsigned, and for people.
+    const rules = { required: ['evidence'], optional: ['format', 'simulated'] };
+    const { evidence } = objectAt(parseStrictJsonBytes(bytes), 'answer', rules);
     return stringAt(evidence, 'evidence', COMPACT, 'a compact JWS');
   } catch (error) {
     const detail = error instanceof Error ? error.message : String(error);

@@ -49,6 +49,7 @@ const UNHEARD: ReadonlySet<RejectionCode> = new Set([
   'INFERENCE_TIMEOUT',
   'PEER_UNREACHABLE',
   'TLS_HANDSHAKE_TIMEOUT',
+  'TLS_HANDSHAKE_FAILED',
 ]);
 
 /**
@@ -135,7 +136,10 @@ export class ServiceUpstream implements Upstream {
     const permission = this.#options.permission();
     if (isRejection(permission)) return permission;
     const connection = await this.#connect(signal);
-    if (!(connection instanceof AttestedConnection)) return this.#heard(connection) ?? connection;
+    if (!(connection instanceof AttestedConnection)) {
+      // That the agent hung up says nothing of the service.
+      return signal.aborted ? connection : (this.#heard(connection) ?? connection);
+    }
     this.#pool.add(connection);
     const refused = await this.#attest(connection, signal);
     if (refused === undefined) return connection;
@@ -152,8 +156,11 @@ export class ServiceUpstream implements Upstream {
     const late = new AbortController();
     const cause = new CallRefused(rejection('INFERENCE_TIMEOUT', `no evidence within ${connectTimeoutMs} ms`));
     const cancel = after({ delayMs: connectTimeoutMs, run: () => late.abort(cause), keepAlive: false });
-    const both = AbortSignal.any([signal, late.signal]);
-    const refused = await connection.attest({ nonce, service, signal: both });
+    const onAbort = (): void => late.abort(signal.reason);
+    signal.addEventListener('abort', onAbort, { once: true });
+    if (signal.aborted) onAbort();
+    const refused = await connection.attest({ nonce, service, signal: late.signal });
+    signal.removeEventListener('abort', onAbort);
     cancel();
     // That the agent hung up says nothing of the service.
     return signal.aborted ? refused : this.#heard(refused);
@@ -183,7 +190,7 @@ export class ServiceUpstream implements Upstream {
         alpn: HTTP_ALPN,
         timeoutMs: connectTimeoutMs,
         now: () => clock.now(),
-        signal: AbortSignal.any([signal, this.#stopping.signal]),
+        signal,
       });
       const { identity: them } = peer;
       if (them.spiffeId !== id) {
@@ -215,10 +222,13 @@ export class ServiceUpstream implements Upstream {
     void this.#lookOnce().then((failed) => {
       this.#looking = false;
       if (this.#stopping.signal.aborted) return;
-      if (!failed) this.#backoff.reset();
-      const delayMs = failed ? this.#backoff.next() : this.#options.attestationIntervalMs;
-      this.#cancelNext = after({ delayMs, run: () => this.#look(), keepAlive: false });
+      this.#lookIn(failed ? this.#backoff.next() : this.#options.attestationIntervalMs);
     });
+  }
+
+  #lookIn(delayMs: number): void {
+    this.#cancelNext?.();
+    this.#cancelNext = after({ delayMs, run: () => this.#look(), keepAlive: false });
   }
 
   async #lookOnce(): Promise<boolean> {
@@ -243,6 +253,11 @@ export class ServiceUpstream implements Upstream {
     const { readiness, logger, id } = this.#options;
     const before = this.#problem;
     this.#problem = problem;
+    // A call may have found it in order before its rest was over.
+    if (problem === undefined && before !== undefined) {
+      this.#backoff.reset();
+      this.#lookIn(this.#options.attestationIntervalMs);
+    }
     if (problem === undefined) readiness.clear(INFERENCE_BLOCKER);
     else readiness.block(INFERENCE_BLOCKER, `${problem.code}: ${problem.detail}`);
     // That the state is yet to come says nothing of the service.

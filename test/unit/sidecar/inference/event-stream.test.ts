@@ -1,0 +1,60 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import {
+  EventReader,
+  EventStreamError,
+  writeEvent,
+  type ServerEvent,
+} from '../../../../src/sidecar/inference/event-stream.ts';
+
+const read = (reader: EventReader, text: string | Buffer) => [...reader.push(Buffer.from(text))];
+
+test('events come out the same, whatever the chunks they came in', () => {
+  const data = fc.string({ unit: 'grapheme', minLength: 1 }).filter((text) => !/[\r\n]/.test(text));
+  const event = fc.record({ event: fc.constantFrom('', 'response.created', 'error'), data }, { noNullPrototype: true });
+  fc.assert(
+    fc.property(fc.array(event, { maxLength: 5 }), fc.array(fc.nat(200)), (events, cuts) => {
+      const bytes = Buffer.from(events.map(writeEvent).join(''));
+      const reader = new EventReader(1_000_000);
+      const found: ServerEvent[] = [];
+      let from = 0;
+      for (const at of [...cuts.filter((cut) => cut < bytes.length).toSorted((a, b) => a - b), bytes.length]) {
+        found.push(...reader.push(bytes.subarray(from, at)));
+        from = at;
+      }
+      assert.deepEqual(found, events);
+      assert.ok(reader.atRest);
+    }),
+  );
+});
+
+test('comments, ids and carriage returns before a line feed are no part of an event', () => {
+  const reader = new EventReader(1000);
+  assert.deepEqual(read(reader, ': alive\r\n\r\nid: 7\r\ndata: a\r\ndata: b\r\n\r\n'), [{ event: '', data: 'a\nb' }]);
+});
+
+test('what two readers could understand differently is an error', () => {
+  for (const line of ['data: a\rdata: b', 'Data: a', 'surprise', ' data: a', '\ufeffdata: a']) {
+    assert.throws(() => read(new EventReader(1000), `${line}\n\n`), EventStreamError, JSON.stringify(line));
+  }
+  assert.throws(
+    () => read(new EventReader(1000), Buffer.from([0x64, 0x61, 0x74, 0x61, 0x3a, 0xff, 0x0a])),
+    EventStreamError,
+  );
+});
+
+test('an event is held up to the limit, in one line or in many', () => {
+  assert.throws(() => read(new EventReader(100), `data: ${'x'.repeat(200)}`), EventStreamError);
+  assert.throws(() => read(new EventReader(100), 'data: xxxxxxxxxxxxxxxx\n'.repeat(10)), EventStreamError);
+  const reader = new EventReader(100);
+  for (let round = 0; round < 10; round += 1) assert.equal(read(reader, `data: ${'x'.repeat(60)}\n\n`).length, 1);
+});
+
+test('a stream that stops within an event is not at rest', () => {
+  for (const text of ['data', 'data: a\n', 'event: error\n']) {
+    const reader = new EventReader(100);
+    read(reader, text);
+    assert.equal(reader.atRest, false, text);
+  }
+});
