@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { checkEvidence } from '../../../src/crypto/evidence.ts';
 import { generateKeyPair } from '../../../src/crypto/keys.ts';
 import { createSimulatedRoot, readSimulatedRoot } from '../../../src/crypto/simulated-hardware.ts';
-import { sha256Digest, type Digest } from '../../../src/domain/canonical/digest.ts';
+import { sha256Digest } from '../../../src/domain/canonical/digest.ts';
 import type { RejectionCode } from '../../../src/domain/rejection.ts';
 import { evidenceWorld, makeHardware } from '../../support/evidence-world.ts';
 import { HOUR, makeRoot, makeSvid, NOW } from './fixture.ts';
@@ -111,7 +111,7 @@ for (const [name, compact, changes] of UNTRUSTED) {
   test(`not trusted: ${name}`, () => assert.equal(refusalOf(compact, changes), 'EVIDENCE_NOT_TRUSTED'));
 }
 
-const other = sha256Digest('other') as Digest;
+const other = sha256Digest('other');
 const REFUSED: readonly [string, RejectionCode, string, Partial<typeof expected>?][] = [
   ['the nonce of somebody else', 'EVIDENCE_STALE', world.sign({ nonce: Buffer.alloc(32).toString('base64url') })],
   ['61 s old', 'EVIDENCE_STALE', world.sign({ iat: NOW / 1000 - 61 })],
