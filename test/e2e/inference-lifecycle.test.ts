@@ -36,7 +36,8 @@ test('on SIGTERM an answer under way is finished, nobody new is let in, and the 
   let text = '';
   let late: Promise<unknown> | undefined;
   for await (const chunk of stream) {
-    if (text === '') {
+    // Once: a second signal would end it at once.
+    if (late === undefined) {
       mesh.process.signal('SIGTERM');
       late = mesh.process.waitFor('stopping').then(() => mesh.ask(mesh.connections(certificate, false), '/v1/models'));
       late.catch(() => undefined);
