@@ -16,7 +16,6 @@ import { DEFAULT_ADDRESS, type AgentPlan, type MeshPlan } from '../mesh-runner/m
 import { Mesh, sidecarOf, type SidecarAddresses } from '../mesh-runner/mesh.ts';
 import { fetchMetrics, sumOf, type Labels } from '../mesh-runner/metrics-reader.ts';
 import type { LogRecord, OutputLine } from '../mesh-runner/transcript.ts';
-import { claim } from './step.ts';
 
 /** An open session as a sidecar's admin socket gives it. */
 export interface SessionView {
@@ -139,7 +138,7 @@ export class Stage {
   async tamper(action: 'prompt' | 'tool' | 'model' | 'restore', text = ''): Promise<void> {
     const socket = this.layout.socket('planner', 'debug').slice('unix:'.length);
     const { status, answer } = await askAdmin(socket, { method: 'POST', path: `/${action}`, body: text });
-    claim(status === 200, `the planner's memory was not changed: ${status} ${answer}`);
+    if (status !== 200) throw new Error(`the planner's memory was not changed: ${status} ${answer}`);
   }
 
   /** Waits for what the planner says about a call. */
