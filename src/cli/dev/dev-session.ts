@@ -69,6 +69,8 @@ export class DevSession {
     for (const agent of called) this.#startAgent(agent);
     await Promise.all(called.map((agent) => untilListening(appAddress(layout, agent), READY_DEADLINE_MS)));
     for (const agent of plan.agents) if (agent.listen === undefined) this.#startAgent(agent);
+    // Whoever is told that all is up may change a file at once: the example agents have read theirs by then.
+    await Promise.all(plan.agents.map(({ env }) => untilListening(env['DEBUG_SOCKET'], READY_DEADLINE_MS)));
     return approved;
   }
 
