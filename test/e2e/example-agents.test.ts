@@ -81,8 +81,11 @@ test('with a model, each sends it prompt, tools and model with every call, with 
     ],
   );
   for (const [index, agent] of ['planner', 'researcher'].entries()) {
-    const [system] = bodies[index]?.['messages'] as { role: string; content: string }[];
-    assert.deepEqual(system, { role: 'system', content: readFileSync(join(home(agent), 'prompts/system.md'), 'utf8') });
+    const messages = bodies[index]?.['messages'] as { role: string; content: string }[] | undefined;
+    assert.deepEqual(messages?.[0], {
+      role: 'system',
+      content: readFileSync(join(home(agent), 'prompts/system.md'), 'utf8'),
+    });
   }
   const names = bodies.map(({ tools }) =>
     (tools as { function: { name: string } }[]).map((tool) => tool.function.name),
