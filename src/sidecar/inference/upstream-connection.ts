@@ -128,6 +128,7 @@ export class UpstreamConnection {
   #read(answer: IncomingMessage, { take, watch, idleMs, signal }: ReadInput): Promise<void> {
     return new Promise((resolve, reject) => {
       let isOver = false;
+      let busy: Promise<void> | undefined;
       const over = (): void => {
         isOver = true;
         signal.removeEventListener('abort', onAbort);
@@ -140,6 +141,7 @@ export class UpstreamConnection {
       // The request may be over before its answer has been taken: then it alone would not hear of this.
       const onAbort = (): void => fail(endOf(signal));
       const goOn = (): void => {
+        busy = undefined;
         if (isOver) return;
         watch.resume(idleMs);
         answer.resume();
@@ -154,7 +156,7 @@ export class UpstreamConnection {
         if (isOver || this.#reason !== undefined) return;
         watch.resume(idleMs);
         try {
-          const busy = take(chunk);
+          busy = take(chunk);
           if (busy === undefined) return;
           answer.pause();
           // While the agent does not take it, the silence is not the upstream's.
@@ -164,10 +166,15 @@ export class UpstreamConnection {
           fail(error);
         }
       });
-      finished(answer, { writable: false }, (error) => {
+      const finish = (error?: unknown): void => {
         over();
         if (this.#reason === undefined && !error) resolve();
         else reject(this.#reasonOf(error));
+      };
+      // The last chunk may still be on its way to the agent when the end of the answer is here.
+      finished(answer, { writable: false }, (error) => {
+        if (busy === undefined || error) finish(error);
+        else busy.then(() => finish(), fail);
       });
     });
   }
