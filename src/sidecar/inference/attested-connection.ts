@@ -6,6 +6,7 @@ import { rejection, type Rejection } from '../../domain/rejection.ts';
 import type { InspectedPeer } from '../../membership/peer-inspection.ts';
 import { CallRefused } from './call-refused.ts';
 import { UpstreamConnection, type UpstreamConnectionOptions } from './upstream-connection.ts';
+import type { UpstreamAnswer } from './upstream.ts';
 
 export type EvidenceVerdict =
   { readonly ok: true; readonly claims: EvidenceClaims } | { readonly ok: false; readonly rejection: Rejection };
@@ -108,10 +109,10 @@ export class AttestedConnection extends UpstreamConnection {
       beforeWrite: () => undefined,
     };
     try {
-      const { status, chunks } = await this.send(request, () => undefined);
-      if (status !== 200)
-        return rejection('INFERENCE_UNAVAILABLE', `asked for evidence, the service answered ${status}`);
-      return readEvidence(await collect(chunks, MAX_EVIDENCE_BYTES));
+      const answer = await this.send(request, () => undefined);
+      if (answer.status !== 200)
+        return rejection('INFERENCE_UNAVAILABLE', `asked for evidence, the service answered ${answer.status}`);
+      return readEvidence(await collect(answer, MAX_EVIDENCE_BYTES));
     } catch (error) {
       return error instanceof CallRefused
         ? error.rejection
@@ -126,17 +127,18 @@ export interface AttestInput {
   readonly signal: AbortSignal;
 }
 
-/** @throws CallRefused when there is more than so many bytes */
-export async function collect(chunks: AsyncIterable<Buffer>, maxBytes: number): Promise<Buffer> {
+/** The whole body of an answer. @throws CallRefused when there is more than so many bytes */
+export async function collect(answer: UpstreamAnswer, maxBytes: number): Promise<Buffer> {
   const parts: Buffer[] = [];
   let length = 0;
-  for await (const chunk of chunks) {
+  await answer.read((chunk) => {
     length += chunk.length;
     if (length > maxBytes) {
       throw new CallRefused(rejection('INFERENCE_ANSWER_INVALID', `the answer has more than ${maxBytes} bytes`));
     }
     parts.push(chunk);
-  }
+    return undefined;
+  });
   return Buffer.concat(parts);
 }
 

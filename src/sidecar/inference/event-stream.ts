@@ -1,3 +1,5 @@
+import { isUtf8 } from 'node:buffer';
+
 /** One event of a `text/event-stream` (WHATWG HTML, section 9.2), as far as the API uses it. */
 export interface ServerEvent {
   /** The field `event`; empty where there is none. */
@@ -12,6 +14,7 @@ export class EventStreamError extends Error {
 
 const LINE_FEED = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
+const NOTHING = Buffer.alloc(0);
 /** As many lines make one event at most: the API's have two or three. */
 const MAX_LINES = 1000;
 const FIELD = /^([a-z]+)(?:: ?(.*))?$/s;
@@ -23,8 +26,7 @@ const FIELD = /^([a-z]+)(?:: ?(.*))?$/s;
  */
 export class EventReader {
   readonly #maxBytes: number;
-  readonly #utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-  #rest: Buffer = Buffer.alloc(0);
+  #rest: Buffer = NOTHING;
   #event = '';
   #data: string[] = [];
   #held = 0;
@@ -34,17 +36,18 @@ export class EventReader {
     this.#maxBytes = maxBytes;
   }
 
-  /** Gives each event as soon as it is whole: those before an error are good. @throws EventStreamError */
-  *push(chunk: Buffer): Generator<ServerEvent, void, void> {
+  /** Gives each event as soon as it is whole: those before an error are good. @throws EventStreamError, or what `take` threw */
+  push(chunk: Buffer, take: (event: ServerEvent) => void): void {
     const bytes = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
     let from = 0;
     for (let at = bytes.indexOf(LINE_FEED); at >= 0; at = bytes.indexOf(LINE_FEED, from)) {
       const end = at > from && bytes[at - 1] === CARRIAGE_RETURN ? at - 1 : at;
       const event = this.#line(bytes.subarray(from, end));
       from = at + 1;
-      if (event !== undefined) yield event;
+      if (event !== undefined) take(event);
     }
-    this.#rest = bytes.subarray(from);
+    // Not an empty part of it: that would keep all of what was read last.
+    this.#rest = from === bytes.length ? NOTHING : bytes.subarray(from);
     if (this.#held + this.#rest.length > this.#maxBytes) throw this.#tooLarge();
   }
 
@@ -57,7 +60,9 @@ export class EventReader {
     if (bytes.length === 0) return this.#dispatch();
     this.#held += bytes.length;
     if (this.#held > this.#maxBytes || this.#data.length > MAX_LINES) throw this.#tooLarge();
-    const text = this.#decode(bytes);
+    // Whole lines can be checked one by one: no character spans two of them.
+    if (!isUtf8(bytes)) throw new EventStreamError('bytes that are not UTF-8');
+    const text = bytes.toString('utf8');
     if (text.includes('\r')) throw new EventStreamError('a carriage return within a line');
     if (text.startsWith(':')) return undefined;
     const [, name, value = ''] = FIELD.exec(text) ?? [];
@@ -74,14 +79,6 @@ export class EventReader {
     this.#data = [];
     this.#held = 0;
     return data.length === 0 ? undefined : { event, data: data.join('\n') };
-  }
-
-  #decode(bytes: Buffer): string {
-    try {
-      return this.#utf8.decode(bytes);
-    } catch (cause) {
-      throw new EventStreamError('bytes that are not UTF-8', { cause });
-    }
   }
 
   #tooLarge(): EventStreamError {

@@ -8,7 +8,11 @@ import {
   type ServerEvent,
 } from '../../../../src/sidecar/inference/event-stream.ts';
 
-const read = (reader: EventReader, text: string | Buffer) => [...reader.push(Buffer.from(text))];
+const read = (reader: EventReader, text: string | Buffer) => {
+  const events: ServerEvent[] = [];
+  reader.push(Buffer.from(text), (event) => events.push(event));
+  return events;
+};
 
 test('events come out the same, whatever the chunks they came in', () => {
   const data = fc.string({ unit: 'grapheme', minLength: 1 }).filter((text) => !/[\r\n]/.test(text));
@@ -20,7 +24,7 @@ test('events come out the same, whatever the chunks they came in', () => {
       const found: ServerEvent[] = [];
       let from = 0;
       for (const at of [...cuts.filter((cut) => cut < bytes.length).toSorted((a, b) => a - b), bytes.length]) {
-        found.push(...reader.push(bytes.subarray(from, at)));
+        found.push(...read(reader, bytes.subarray(from, at)));
         from = at;
       }
       assert.deepEqual(found, events);
