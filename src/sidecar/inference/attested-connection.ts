@@ -4,6 +4,7 @@ import { parseStrictJsonBytes } from '../../domain/canonical/strict-json.ts';
 import { objectAt, stringAt } from '../../domain/json-shape.ts';
 import { rejection, type Rejection } from '../../domain/rejection.ts';
 import type { InspectedPeer } from '../../membership/peer-inspection.ts';
+import { ByteCollector } from '../../platform/byte-collector.ts';
 import { CallRefused } from './call-refused.ts';
 import { UpstreamConnection, type UpstreamConnectionOptions } from './upstream-connection.ts';
 
@@ -128,16 +129,14 @@ export interface AttestInput {
 
 /** @throws CallRefused when there is more than so many bytes */
 export async function collect(chunks: AsyncIterable<Buffer>, maxBytes: number): Promise<Buffer> {
-  const parts: Buffer[] = [];
-  let length = 0;
+  const body = new ByteCollector();
   for await (const chunk of chunks) {
-    length += chunk.length;
-    if (length > maxBytes) {
+    if (body.length + chunk.length > maxBytes) {
       throw new CallRefused(rejection('INFERENCE_ANSWER_INVALID', `the answer has more than ${maxBytes} bytes`));
     }
-    parts.push(chunk);
+    body.push(chunk);
   }
-  return Buffer.concat(parts);
+  return body.take();
 }
 
 function readEvidence(bytes: Buffer): string | Rejection {

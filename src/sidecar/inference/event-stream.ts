@@ -1,3 +1,5 @@
+import { ByteCollector } from '../../platform/byte-collector.ts';
+
 /** One event of a `text/event-stream` (WHATWG HTML, section 9.2), as far as the API uses it. */
 export interface ServerEvent {
   /** The field `event`; empty where there is none. */
@@ -24,7 +26,8 @@ const FIELD = /^([a-z]+)(?:: ?(.*))?$/s;
 export class EventReader {
   readonly #maxBytes: number;
   readonly #utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-  #rest: Buffer = Buffer.alloc(0);
+  /** Of a line that has not ended. */
+  readonly #rest = new ByteCollector();
   #event = '';
   #data: string[] = [];
   #held = 0;
@@ -36,7 +39,13 @@ export class EventReader {
 
   /** Gives each event as soon as it is whole: those before an error are good. @throws EventStreamError */
   *push(chunk: Buffer): Generator<ServerEvent, void, void> {
-    const bytes = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
+    this.#rest.push(chunk);
+    // What came before was looked through when it came: not again for every byte that follows.
+    if (chunk.includes(LINE_FEED)) yield* this.#lines(this.#rest.take());
+    if (this.#held + this.#rest.length > this.#maxBytes) throw this.#tooLarge();
+  }
+
+  *#lines(bytes: Buffer): Generator<ServerEvent, void, void> {
     let from = 0;
     for (let at = bytes.indexOf(LINE_FEED); at >= 0; at = bytes.indexOf(LINE_FEED, from)) {
       const end = at > from && bytes[at - 1] === CARRIAGE_RETURN ? at - 1 : at;
@@ -44,8 +53,7 @@ export class EventReader {
       from = at + 1;
       if (event !== undefined) yield event;
     }
-    this.#rest = bytes.subarray(from);
-    if (this.#held + this.#rest.length > this.#maxBytes) throw this.#tooLarge();
+    this.#rest.push(bytes.subarray(from));
   }
 
   /** Whether the stream stops between two events. */

@@ -4,6 +4,7 @@ import type { ModelCall, ModelEndpoint } from '../../domain/inference/model-call
 import { ModelCallError } from '../../domain/inference/model-call-error.ts';
 import { parseModelCall } from '../../domain/inference/parse-model-call.ts';
 import { rejection } from '../../domain/rejection.ts';
+import { ByteCollector } from '../../platform/byte-collector.ts';
 import { foreignRequest } from '../../platform/foreign-request.ts';
 import { AgentHungUp, CallRefused } from './call-refused.ts';
 
@@ -96,21 +97,21 @@ async function readBody(request: IncomingMessage, maxBytes: number): Promise<Buf
     { message: `the body has more than ${maxBytes} bytes` },
   );
   if (declared > MAX_DISCARDED_BYTES) throw refused;
-  let chunks: Buffer[] = [];
+  const body = new ByteCollector();
   let length = 0;
   try {
     for await (const chunk of request as AsyncIterable<Buffer>) {
       length += chunk.length;
       if (length > MAX_DISCARDED_BYTES) throw refused;
-      if (length > maxBytes) chunks = [];
-      else chunks.push(chunk);
+      if (length > maxBytes) body.take();
+      else body.push(chunk);
     }
   } catch (error) {
     if (error instanceof CallRefused) throw error;
     throw new AgentHungUp('the body never came to its end', { cause: error });
   }
   if (length > maxBytes) throw refused;
-  return Buffer.concat(chunks);
+  return body.take();
 }
 
 function unescaped(text: string): string | undefined {
