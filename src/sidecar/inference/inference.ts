@@ -99,6 +99,7 @@ export class Inference {
       listen: config.listen,
       socketMode,
       requestTimeoutMs: timeouts.request,
+      clock,
       logger,
       take: (request, response) => calling.take(request, response),
       newCorrelationId: () => newCorrelationId({ random }),
