@@ -23,6 +23,7 @@ export interface InUseGuardDeps {
   readonly atRest: () => MeasurementResult;
   readonly state: () => MeshState | undefined;
   readonly ownRejection: () => Rejection | undefined;
+  readonly revocation: () => Rejection | undefined;
   /** Id of the baseline that this agent is held under. */
   readonly heldUnder: () => string | undefined;
   readonly book: PromptBook;
@@ -61,6 +62,8 @@ export class InUseGuard {
    * that an earlier call showed, which a call that matches ends.
    */
   standing(): Rejection | undefined {
+    const revoked = this.#deps.revocation();
+    if (revoked !== undefined) return revoked;
     const own = this.#deps.ownRejection();
     if (own === undefined || own.code === 'ASSURANCE_TOO_LOW') return undefined;
     return own.inUse === undefined ? own : this.#driftAtRest();

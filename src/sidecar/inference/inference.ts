@@ -49,6 +49,8 @@ export interface InferenceDeps {
   /** What we show; `undefined` before this instance is a member. */
   readonly identity: () => { readonly tls: TlsContext; readonly thumbprint: string } | undefined;
   readonly ownRejection: () => Rejection | undefined;
+  /** The authority's word that this instance, or its agent, is revoked. */
+  readonly revocation: () => Rejection | undefined;
   readonly heldUnder: () => string | undefined;
   readonly liveSessions: () => number;
 }
