@@ -60,9 +60,12 @@ export async function readModelCall(
   request: IncomingMessage,
   { endpoint, maxBytes, response }: ReadingInput,
 ): Promise<ModelCall> {
-  const { 'content-type': type = '', 'content-encoding': encoding } = request.headers;
+  const { 'content-type': type = '', 'content-encoding': encoding, 'transfer-encoding': transfer } = request.headers;
   if (!JSON_TYPE.test(type)) throw invalid('the body must be application/json in UTF-8');
   if (encoding !== undefined && encoding !== 'identity') throw invalid('a compressed body is not accepted');
+  // Node undoes the chunks, and leaves the rest of the list as it is.
+  if (transfer !== undefined && transfer.toLowerCase() !== 'chunked')
+    throw invalid('a body may be chunked, and no more');
   if (request.headers.expect !== undefined) response.writeContinue();
   const bytes = await readBody(request, maxBytes);
   try {
