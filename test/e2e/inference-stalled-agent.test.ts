@@ -71,7 +71,7 @@ test('an agent that stops reading keeps no call open once it is cut off, and hol
     assert.equal(await planner.metric('ait_inference_requests_total', { outcome: 'aborted' }), 0);
     // A line end between two requests means nothing; that nobody takes it says that the connection is gone.
     await pollUntil(
-      () => new Promise<boolean>((resolve) => socket.write('\r\n', (error) => resolve(error != null))),
+      () => new Promise<boolean>((resolve) => socket.write('\r\n', (error) => resolve(error instanceof Error))),
       (isGone) => isGone,
     );
   });
