@@ -4,16 +4,16 @@ import { parseModelCall } from '../src/domain/inference/parse-model-call.ts';
 import { approved, atRest, Book, functionTool, NOW } from '../test/support/in-use-world.ts';
 import { cpuMs } from './support/children.ts';
 import { nowMs } from './support/fleet-protocol.ts';
-import { InferenceMesh } from './support/inference-mesh.ts';
+import { InferenceMesh, type Measured } from './support/inference-mesh.ts';
 import { streamOnce, type ModelTarget } from './support/model-stream.ts';
 import { readOptions } from './support/options.ts';
-import { median, percentile, report } from './support/statistics.ts';
+import { median, percentile, report, rounded } from './support/statistics.ts';
 
 const WHAT = `What the sidecar adds to an agent's calls to its model. "first": from the request to the first event of a streamed
 answer of the simulated service, straight to it over TLS 1.3 with a certificate of the agent, and through the sidecar, one
 after the other in turn. "chunk": from the moment a server writes a chunk until the client has it, at a steady pace, straight
-and through the sidecar (both without TLS to that server, which puts the time into each chunk); alone, and with many streams
-at once. "check": reading a request with a prompt of 100 KB and holding it against the baseline, in this process.`;
+through the sidecar, and through a bare proxy of node:http that checks nothing (all without TLS to that server, which puts
+the time into each chunk); alone, and with many streams at once; each path has carried one stream before. "check": reading a request with a prompt of 100 KB and holding it against the baseline, in this process.`;
 
 const options = readOptions({
   name: 'inference',
@@ -41,11 +41,11 @@ report(
     rows: [
       row('first event, straight, ms', first.direct),
       row('first event, through the sidecar, ms', first.through),
-      row('chunk, straight, ms', chunks.direct),
-      row('chunk, through the sidecar, ms', chunks.through),
-      row(`chunk, straight, ${options.streams} streams, ms`, chunks.manyDirect),
-      row(`chunk, through the sidecar, ${options.streams} streams, ms`, chunks.manyThrough),
-      row(`CPU of the sidecar a chunk, ${options.streams} streams, ms`, chunks.cpuPerChunk),
+      ...chunks.ways.map(({ name, alone }) => row(`chunk, ${name}, ms`, alone)),
+      ...chunks.ways.map(({ name, many }) => row(`chunk, ${name}, ${options.streams} streams, ms`, many)),
+      ...chunks.proxies.map(({ name, cpuPerChunk }) =>
+        row(`CPU a chunk, ${name}, ${options.streams} streams, ms`, cpuPerChunk),
+      ),
       row('check of a prompt of 100 KB, ms', checkMs),
     ],
     targets: [
@@ -56,13 +56,16 @@ report(
       },
       {
         claim: 'added to a chunk, ms, median',
-        measured: median(chunks.through) - median(chunks.direct),
+        measured: chunks.added,
         limit: 0.2,
       },
       { claim: `of ${options.streams} streams at once, failed`, measured: chunks.failed, limit: 0 },
       { claim: 'check of a prompt of 100 KB, ms, median', measured: median(checkMs), limit: 2 },
     ],
-    notes: ['client, sidecar and servers share the cores of this machine'],
+    notes: [
+      `a bare proxy adds ${rounded(chunks.addedByBare)} ms to a chunk, the sidecar ${rounded(chunks.added / chunks.addedByBare)} times that`,
+      'client, proxies and servers share the cores of this machine',
+    ],
   },
   options,
 );
@@ -86,29 +89,42 @@ async function firstEvents() {
   return times;
 }
 
+/** One way for chunks to go, and what became of them. */
+interface Way extends Measured {
+  readonly name: string;
+  /** Delays of one stream after the other, and of many at once, ms. */
+  readonly alone: number[];
+  readonly many: number[];
+  /** Of the process that the client talks to, ms; one a round. */
+  readonly cpuPerChunk: number[];
+}
+
+/** Each way in turn, so that what disturbs the one disturbs the others. */
 async function chunkDelays() {
-  const direct = await mesh.stampingModel(options['pace-ms']);
-  const { target: through, pid } = await mesh.sidecarTo(direct.baseUrl);
-  const delays = { direct: [] as number[], through: [] as number[] };
-  const many = { direct: [] as number[], through: [] as number[] };
-  const cpuPerChunk: number[] = [];
+  const model = await mesh.stampingModel(options['pace-ms']);
+  const straight = way('straight', model);
+  const sidecar = way('through the sidecar', await mesh.sidecarTo(model.target.baseUrl));
+  const bare = way('through a bare proxy', await mesh.bareProxyTo(model.target.baseUrl));
+  const ways = [straight, sidecar, bare];
   let failed = 0;
-  const manyOf = async (target: ModelTarget) => {
-    const streams = Array.from({ length: options.streams }, () => delaysOf(target));
-    const settled = await Promise.allSettled(streams);
-    failed += settled.filter(({ status }) => status === 'rejected').length;
-    return settled.flatMap((each) => (each.status === 'fulfilled' ? each.value : []));
-  };
+  for (const { target } of ways) await streamOnce(target, mesh.call);
   for (let round = 0; round < options.rounds; round += 1) {
-    delays.direct.push(...(await delaysOf(direct)));
-    delays.through.push(...(await delaysOf(through)));
-    many.direct.push(...(await manyOf(direct)));
-    const cpuBefore = cpuMs(pid);
-    const carried = await manyOf(through);
-    many.through.push(...carried);
-    cpuPerChunk.push((cpuMs(pid) - cpuBefore) / carried.length);
+    for (const { target, alone } of ways) alone.push(...(await delaysOf(target)));
+    for (const { target, pid, many, cpuPerChunk } of ways) {
+      const cpuBefore = cpuMs(pid);
+      const settled = await Promise.allSettled(Array.from({ length: options.streams }, () => delaysOf(target)));
+      const carried = settled.flatMap((each) => (each.status === 'fulfilled' ? each.value : []));
+      failed += settled.filter(({ status }) => status === 'rejected').length;
+      many.push(...carried);
+      cpuPerChunk.push((cpuMs(pid) - cpuBefore) / carried.length);
+    }
   }
-  return { ...delays, manyDirect: many.direct, manyThrough: many.through, cpuPerChunk, failed };
+  const added = ({ alone }: Way) => median(alone) - median(straight.alone);
+  return { ways, proxies: [sidecar, bare], failed, added: added(sidecar), addedByBare: added(bare) };
+}
+
+function way(name: string, measured: Measured): Way {
+  return { ...measured, name, alone: [], many: [], cpuPerChunk: [] };
 }
 
 /** How long each chunk of one stream took to arrive, ms. */

@@ -18,8 +18,8 @@ const WHAT = `A mesh of real processes, one authority and ten sidecars of five a
 channel that is kept, a connection for each call, one connection for all calls. Certificates live 10 s, so all the time some
 of them rotate. Things are done to the mesh, one at a time, picked by a seeded generator. Every call that failed and every
 log line at level warn or above must be explained by one of them: by time, by whom it concerns, and by what it says. A
-stream that ends because a certificate did is not explained by anything. Memory is sampled every 5 s, a minute after the
-start of each process and later; its slope is judged in runs of 10 minutes and more.`;
+stream that ends because a certificate did is not explained by anything. Memory is sampled every 5 s, five minutes
+after the start of each process and later; its slope is judged in runs of 10 minutes and more.`;
 
 const options = readOptions({
   name: 'soak',

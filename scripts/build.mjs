@@ -59,13 +59,18 @@ const result = await esbuild.build({
   write: false,
 });
 
-// The example agents as plain programs: users of the package have Node, and nothing that reads TypeScript.
+// The example agents as plain programs: users of the package have Node and its dependencies, and nothing that reads
+// TypeScript. OpenAI's client is no dependency of the package, so it is bundled, once for all of them.
 const examples = await esbuild.build({
   absWorkingDir: root,
-  entryPoints: ['planner', 'researcher'].map((name) => `examples/${name}/${name}.ts`),
+  entryPoints: ['planner', 'researcher', 'attacker'].map((name) => `examples/${name}/${name}.ts`),
   outbase: 'examples',
   outdir: join(outdir, 'examples'),
   outExtension: { '.js': '.mjs' },
+  chunkNames: 'chunks/[name]-[hash]',
+  bundle: true,
+  splitting: true,
+  external: ['@grpc/*'],
   format: 'esm',
   platform: 'node',
   target: 'node20',
@@ -89,10 +94,11 @@ for (const { path, contents } of result.outputFiles) {
   await rename(temporary, path);
 }
 const kept = new Set(result.outputFiles.map(({ path }) => path));
-const chunks = join(outdir, 'chunks');
-for (const name of existsSync(chunks) ? await readdir(chunks) : []) {
-  const path = join(chunks, name);
-  if (!kept.has(path) && !name.endsWith('.tmp')) await rm(path, { force: true });
+for (const chunks of [join(outdir, 'chunks'), join(outdir, 'examples/chunks')]) {
+  for (const name of existsSync(chunks) ? await readdir(chunks) : []) {
+    const path = join(chunks, name);
+    if (!kept.has(path) && !name.endsWith('.tmp')) await rm(path, { force: true });
+  }
 }
 
 const size = result.outputFiles

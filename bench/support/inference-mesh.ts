@@ -18,6 +18,12 @@ import type { ModelTarget } from './model-stream.ts';
 const CALLER = 'caller';
 const MODEL = { id: 'bench-large', version: '2026-01' };
 
+/** Somebody to stream from, in a process of its own. */
+export interface Measured {
+  readonly target: ModelTarget;
+  readonly pid: number;
+}
+
 /** An agent that may call the simulated service, straight or through its sidecar. */
 export class InferenceMesh extends BenchMesh {
   readonly #children: Child[] = [];
@@ -72,21 +78,23 @@ export class InferenceMesh extends BenchMesh {
   }
 
   /** A sidecar before the service. */
-  sidecarToService(): Promise<{ readonly target: ModelTarget; readonly pid: number }> {
+  sidecarToService(): Promise<Measured> {
     return this.#sidecar('to-service', { service: { address: this.#service } });
   }
 
   /** A sidecar before another server, without TLS. */
-  sidecarTo(baseUrl: string): Promise<{ readonly target: ModelTarget; readonly pid: number }> {
+  sidecarTo(baseUrl: string): Promise<Measured> {
     return this.#sidecar('to-provider', { provider: { insecure_base_url: baseUrl } });
   }
 
   /** A server that says in each chunk when it was written. */
-  async stampingModel(paceMs: number): Promise<ModelTarget> {
-    const script = fileURLToPath(new URL('stamping-model.ts', import.meta.url));
-    const command = [process.execPath, '--import', import.meta.resolve('tsx'), script, String(paceMs)] as const;
-    const { ready } = await this.#run([...command], 'listening');
-    return { baseUrl: String(ready['baseUrl']), connections: new Agent({ keepAlive: true }) };
+  stampingModel(paceMs: number): Promise<Measured> {
+    return this.#helper('stamping-model.ts', String(paceMs));
+  }
+
+  /** A proxy that checks nothing, before that server. */
+  bareProxyTo(baseUrl: string): Promise<Measured> {
+    return this.#helper('bare-proxy.ts', baseUrl);
   }
 
   override async stop(): Promise<void> {
@@ -94,7 +102,16 @@ export class InferenceMesh extends BenchMesh {
     await super.stop();
   }
 
-  async #sidecar(instance: string, section: object) {
+  /** One of the small servers beside this file. */
+  async #helper(script: string, argument: string): Promise<Measured> {
+    const path = fileURLToPath(new URL(script, import.meta.url));
+    const command = [process.execPath, '--import', import.meta.resolve('tsx'), path, argument] as const;
+    const { child, ready } = await this.#run([...command], 'listening');
+    const target = { baseUrl: String(ready['baseUrl']), connections: new Agent({ keepAlive: true }) };
+    return { target, pid: child.pid };
+  }
+
+  async #sidecar(instance: string, section: object): Promise<Measured> {
     const config = this.sidecarConfig(CALLER, { inference: { listen: '127.0.0.1:0', ...section } }, instance);
     const { child, ready } = await this.#run(sidecarCommand(config), 'sidecar_ready');
     const target = { baseUrl: `http://${String(ready['inference'])}/v1`, connections: new Agent({ keepAlive: true }) };

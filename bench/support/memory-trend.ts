@@ -1,8 +1,11 @@
 import { memoryMb } from './children.ts';
 import { slopeOf, type Point } from './statistics.ts';
 
-/** After the start of a process its memory grows for reasons of its own; so long it does not count, ms. */
-const WARM_UP_MS = 60_000;
+/**
+ * For so long the memory of a process grows by what it compiles and by what its heap is allowed to take, ms: of sidecars
+ * under these calls, 10 to 20 MB. What goes on growing after that is a leak.
+ */
+const WARM_UP_MS = 5 * 60_000;
 /** From fewer there is no slope to tell. */
 const MIN_SAMPLES = 12;
 

@@ -136,7 +136,9 @@ export function aitCommand(args: readonly string[]): [string, ...string[]] {
 
 /** The sidecar as users start it. */
 export function sidecarCommand(config: string): [string, ...string[]] {
-  return aitCommand(['sidecar', '--config', config]);
+  // To profile it: `--cpu-prof --cpu-prof-dir=…`.
+  const flags = process.env['BENCH_SIDECAR_NODE_FLAGS']?.split(' ') ?? [];
+  return [process.execPath, ...flags, AIT, 'sidecar', '--config', config];
 }
 
 /** The line `sidecar_ready`. */

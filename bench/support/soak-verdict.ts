@@ -45,7 +45,8 @@ const EXPLAINS = {
   // Who shares no grant with an agent is not even told of it.
   'grant withdrawn': [
     'GRANT_MISSING', 'AGENT_UNKNOWN', 'PEER_ADDRESS_UNKNOWN', 'PEER_ENDED', 'PEER_REFUSED',
-    'CONTINUATION_UNKNOWN', 'DATA_PREFACE_INVALID',
+    // The callee hears only that a handshake broke off, where the caller was just dialling.
+    'CONTINUATION_UNKNOWN', 'DATA_PREFACE_INVALID', 'TLS_HANDSHAKE_FAILED',
   ],
   'instance revoked': [
     'REVOKED', 'watch_ended', 'ait_refused', 'renewal_refused', 'svid_renewal_refused', 'leaving_not_told',

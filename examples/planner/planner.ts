@@ -1,21 +1,26 @@
 /**
- * The planner: asks the researcher a question every few seconds, keeps one investigation running, and prints how each
- * call ended. A plain gRPC client: the address it calls is an environment variable, and there is nothing else to know.
+ * The planner: has its model plan, asks the researcher a question every few seconds, keeps one investigation running, and
+ * prints how each call ended. A plain gRPC client and a plain OpenAI client: both addresses are environment variables,
+ * and there is nothing else to know.
  *
  *   RESEARCHER        where the researcher answers: unix:/path or host:port (required)
+ *   AGENT_HOME        the folder with prompts, tools and model (this one)
+ *   OPENAI_BASE_URL, OPENAI_API_KEY   its model (../mind/mind.ts); without it there is no plan, and it asks all the same
+ *   DEBUG_SOCKET      for playing the attacker (../mind/debug-socket.ts)
  *   ASK_EVERY_MS      pause between two questions (3000)
  *   FINDINGS          length of one investigation (60)
  *   FINDING_EVERY_MS  pause between two findings (500)
  *   LOG=json          one JSON object a line instead of text
  *
- * `--once` makes one call of each kind and exits with 0 if both ended with OK.
+ * `--once` makes one call of each kind and exits with 0 if all ended with OK.
  */
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import grpc from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
+import { openDebugSocket } from '../mind/debug-socket.ts';
+import { describeRefusal, Mind } from '../mind/mind.ts';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
 const { RESEARCHER, ASK_EVERY_MS = '3000', FINDINGS = '60', FINDING_EVERY_MS = '500', LOG } = process.env;
@@ -26,9 +31,9 @@ if (RESEARCHER === undefined) {
   process.exit(2);
 }
 
-// What a real planner would hand to its model with every call.
-const prompt = readFileSync(join(home, 'prompts/system.md'), 'utf8');
-const questions = [...prompt.matchAll(/^\d+\. (.+\?)$/gm)].map(([, question = '']) => question);
+const mind = await Mind.read(home);
+openDebugSocket(mind);
+const questions = [...mind.memory.prompt.matchAll(/^\d+\. (.+\?)$/gm)].map(([, question = '']) => question);
 
 interface ResearchClient extends grpc.Client {
   Ask(request: { question: string }, options: grpc.CallOptions, callback: grpc.requestCallback<Answer>): void;
@@ -54,6 +59,25 @@ const researcher = new research.v1.Research(RESEARCHER, grpc.credentials.createI
 /** The questions in turn, as the prompt lists them. */
 function question(turn: number): string {
   return questions[turn % questions.length] ?? 'What do you know?';
+}
+
+/** Has the model plan. @returns `OK`, or why there is no plan. */
+async function plan(text: string): Promise<string> {
+  if (!mind.hasModel) return 'OK';
+  const started = performance.now();
+  const since = () => Math.round(performance.now() - started);
+  try {
+    const { text: answer, tokens } = await mind.ask(`Plan how to find out: ${text}`);
+    say(
+      { call: 'Plan', status: 'OK', ms: since(), tokens, answer },
+      `OK in ${since()} ms, ${tokens} tokens: ${answer}`,
+    );
+    return 'OK';
+  } catch (error) {
+    const { status, detail } = describeRefusal(error);
+    say({ call: 'Plan', status, ms: since(), detail }, `${status}: ${detail}`);
+    return status;
+  }
 }
 
 /** One unary call. @returns the name of its gRPC status. */
@@ -104,12 +128,13 @@ function say(fields: { readonly call: string; readonly [field: string]: unknown 
 }
 
 if (process.argv.includes('--once')) {
-  const results = [await ask(question(0)), await investigate(question(1), 5)];
+  const results = [await plan(question(0)), await ask(question(0)), await investigate(question(1), 5)];
   researcher.close();
   process.exitCode = results.every((status) => status === 'OK') ? 0 : 1;
 } else {
   const asking = async () => {
     for (let turn = 0; ; turn += 1) {
+      await plan(question(turn));
       await ask(question(turn));
       await sleep(Number(ASK_EVERY_MS));
     }

@@ -3,8 +3,9 @@
 
     LISTEN       where to answer: unix:/path or host:port (127.0.0.1:50051)
     AGENT_HOME   the folder with prompts, knowledge, tools and model (../researcher)
+    OPENAI_BASE_URL, OPENAI_API_KEY   its model (mind.py)
 
-Needs nothing but grpcio and protobuf (Debian: python3-grpcio). The messages are described here rather than generated,
+Needs grpcio and protobuf (Debian: python3-grpcio), and for its model the package openai. The messages are described here rather than generated,
 so that there is no build step; they must agree with ../proto/research.proto.
 """
 
@@ -18,6 +19,8 @@ from pathlib import Path
 
 import grpc
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+from mind import Mind
 
 LISTEN = os.environ.get("LISTEN", "127.0.0.1:50051")
 HOME = Path(os.environ.get("AGENT_HOME", Path(__file__).parent.parent / "researcher"))
@@ -52,6 +55,7 @@ def define_messages():
 
 
 MESSAGES = define_messages()
+MIND = Mind(HOME)
 
 
 def read_knowledge():
@@ -68,12 +72,23 @@ def words(text):
 
 
 def search(text):
-    """Sentences that share the most words with a text come first: this is where a model would be."""
+    """Sentences that share the most words with a text come first."""
     return sorted(read_knowledge(), key=lambda sentence: -len(words(sentence[0]) & words(text)))
 
 
-def ask(request, _context):
-    answer, source = search(request.question)[0]
+def in_own_words(question, found):
+    """What the model makes of what was found; without a model, what was found."""
+    if not MIND.has_model:
+        return found
+    return f"{found} " + MIND.listen(f"The question is: {question}\nThe knowledge base has: {found}\nAnswer from it.")
+
+
+def ask(request, context):
+    found, source = search(request.question)[0]
+    try:
+        answer = in_own_words(request.question, found)
+    except Exception as error:  # Which one it is depends on a package that may not be there.
+        context.abort(grpc.StatusCode.FAILED_PRECONDITION, f"the model does not answer: {error}")
     return MESSAGES["AskResponse"](answer=answer, source=source)
 
 

@@ -1,18 +1,25 @@
 /**
- * The researcher: answers questions from its knowledge base. A plain gRPC server without TLS, tokens or any idea of who
- * calls it: whatever stands in front of it takes care of that.
+ * The researcher: answers questions from its knowledge base, in its model's words. A plain gRPC server without TLS, tokens
+ * or any idea of who calls it: whatever stands in front of it takes care of that.
  *
  *   LISTEN       where to answer: unix:/path or host:port (127.0.0.1:50051)
  *   AGENT_HOME   the folder with prompts, knowledge, tools and model (this one)
+ *   OPENAI_BASE_URL, OPENAI_API_KEY   its model (../mind/mind.ts); without it the knowledge base answers as it is
+ *   DEBUG_SOCKET   for playing the attacker (../mind/debug-socket.ts)
  */
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import grpc from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
+import { openDebugSocket } from '../mind/debug-socket.ts';
+import { describeRefusal, Mind } from '../mind/mind.ts';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
 const { LISTEN = '127.0.0.1:50051', AGENT_HOME: home = here } = process.env;
+
+const mind = await Mind.read(home);
+openDebugSocket(mind);
 
 interface Manifest {
   readonly entries: readonly { readonly name: string; readonly path: string }[];
@@ -44,7 +51,7 @@ function readKnowledge(): Sentence[] {
 
 const words = (text: string) => new Set(text.toLowerCase().match(/[a-z]{4,}/g) ?? []);
 
-/** Sentences that share the most words with a text come first: this is where a model would be. */
+/** Sentences that share the most words with a text come first. */
 function search(text: string): Sentence[] {
   const wanted = words(text);
   const score = (sentence: Sentence) => [...words(sentence.text)].filter((word) => wanted.has(word)).length;
@@ -52,9 +59,27 @@ function search(text: string): Sentence[] {
 }
 
 function ask(call: grpc.ServerUnaryCall<Question, Answer>, reply: grpc.sendUnaryData<Answer>): void {
-  const [best] = search(call.request.question);
-  if (best === undefined) reply({ code: grpc.status.NOT_FOUND, details: 'the knowledge base is empty' });
-  else reply(null, { answer: best.text, source: best.source });
+  const { question } = call.request;
+  const [best] = search(question);
+  if (best === undefined) {
+    reply({ code: grpc.status.NOT_FOUND, details: 'the knowledge base is empty' });
+    return;
+  }
+  const { text, source } = best;
+  inOwnWords(question, text).then(
+    (answer) => reply(null, { answer, source }),
+    (error: unknown) => {
+      const { status, detail } = describeRefusal(error);
+      reply({ code: grpc.status.FAILED_PRECONDITION, details: `the model does not answer: ${status}, ${detail}` });
+    },
+  );
+}
+
+/** What the model makes of what was found; without a model, what was found. @throws OpenAI.APIError */
+async function inOwnWords(question: string, found: string): Promise<string> {
+  if (!mind.hasModel) return found;
+  const { text } = await mind.listen(`The question is: ${question}\nThe knowledge base has: ${found}\nAnswer from it.`);
+  return `${found} ${text}`;
 }
 
 function investigate(call: grpc.ServerWritableStream<Investigation, Finding>): void {

@@ -6,7 +6,9 @@ import type { DemoOptions } from './demo/demo.ts';
 export function registerDemoCommand(program: Command, output: CommandOutput = processOutput): void {
   program
     .command('demo')
-    .description('run a mesh through drift, roll-out and attack, and check every claim (exit 0 only if all hold)')
+    .description(
+      'run a mesh through drift on disk and in memory, roll-out and attack, and check every claim (exit 0 only if all hold)',
+    )
     .option('--json', 'print {ok, steps: [{name, expected, observed, ok, ms}]} at the end instead of text')
     .option('--keep', 'leave the folder with configuration, policy and logs behind')
     .addHelpText(

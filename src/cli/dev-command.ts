@@ -30,7 +30,14 @@ A file of your own agents; paths start at its folder, \${listen} and \${peer.<na
       calls: [researcher]
       measure: *measure
 
-What an agent is made of when it is first seen is approved without asking: this is for development only.
+Each agent finds its model at OPENAI_BASE_URL, behind its sidecar: a simulated one, which has every approved model. To
+name a server instead, add it to the file; the agents never see its key:
+
+  inference:
+    provider: { base_url: https://api.openai.com/v1, api_key_file: provider.key }
+
+What an agent is made of when it is first seen is approved without asking, and evidence that proves nothing is accepted:
+this is for development only.
 Stop it with Ctrl-C; nothing is left running.`,
     )
     .action(async (options: DevOptions) => {

@@ -28,7 +28,7 @@ agent. Left out, inbound and metrics get free loopback ports, and peers and app 
 The agent finds in its environment:
   AIT_PEER_<NAME>    where it calls a peer: unix:/path or host:port, as gRPC takes it; - . / in a name become _
   LISTEN             where it has to listen (app); HOST and PORT as well, where that is a port
-  OPENAI_BASE_URL    the inference port, where there is one; OPENAI_API_KEY if unset, because clients insist on one
+  OPENAI_BASE_URL    the inference port, where there is one; OPENAI_API_KEY opens nothing: clients insist on one
 \${listen}, \${peer.<name>}, and the same with .path for a bare path, stand for addresses in the command and in env.
 
 It is started when the sidecar is usable, and has this terminal's input and output. Signals reach it; a second one,

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
 import { test } from 'node:test';
 import { BAD_PROMPTS, replacePrompt } from '../support/bad-prompts.ts';
 import { connectionOver } from '../support/connection-over.ts';
@@ -39,7 +40,7 @@ test('a prompt file that is none cuts its own agent, and only it; put right, cal
       await assert.rejects(planner.call('researcher', 'meanwhile'));
 
       const repaired = planner.sidecar.mark();
-      await replacePrompt(planner.files.prompt, () => planner.files.writePrompt(GOOD));
+      await replacePrompt(planner.files.prompt, (draft) => writeFile(draft, GOOD));
       await planner.waitFor('standing_in_order', () => true, { from: repaired });
       assert.equal(await planner.call('researcher', 'after'), 'after');
     });
@@ -67,7 +68,7 @@ test('a prompt file that is none cuts its own agent, and only it; put right, cal
       assert.match(readyz, says);
       assert.ok((await planner.metric('ait_measurement_failures_total', { dimension: 'system_prompt', reason })) > 0);
       await assert.rejects(planner.call('researcher', 'too early'));
-      await replacePrompt(planner.files.prompt, () => planner.files.writePrompt(GOOD));
+      await replacePrompt(planner.files.prompt, (draft) => writeFile(draft, GOOD));
       await planner.waitFor('sidecar_ready');
       assert.equal(await planner.call('researcher', 'at last'), 'at last');
     });

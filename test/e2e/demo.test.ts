@@ -43,6 +43,13 @@ test('every step of the demo shows what it claims, and nothing is left behind', 
       "authority's port",
       'without a session',
       "researcher's address",
+      "OpenAI's own client",
+      'added to the system prompt, in the memory of the planner only',
+      'one more tool, in the memory of the planner only',
+      'another model is called, in the memory of the planner only',
+      'replaced by one with another measurement',
+      'observe: the planner is only observed, and its prompt changes in memory only',
+      'enforce: observe mode is taken off, the prompt in memory is still another one',
     ]) {
       assert.ok(names.includes(topic), `no step about: ${topic}\n${names}`);
     }
@@ -54,6 +61,7 @@ test('every step of the demo shows what it claims, and nothing is left behind', 
       'AIT_ISSUER_UNKNOWN',
       'DATA_SESSION_UNKNOWN',
       'UNEXPECTED_PEER',
+      'EVIDENCE_MEASUREMENT_UNKNOWN',
     ]) {
       assert.ok(codes.includes(refusal), `nobody was refused with ${refusal}\n${codes}`);
     }

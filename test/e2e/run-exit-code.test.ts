@@ -16,7 +16,11 @@ test('the exit code of ait run is the agent’s, and standard output is the agen
   const seven = new AitRun(t, file, ['node', '-e', 'console.log("hello"); process.exitCode = 7']);
   assert.equal(await seven.code(), 7, seven.err);
   assert.equal(seven.out, 'hello\n');
-  assert.equal(seven.err, '');
+  // On a slow machine it may say what it waits for.
+  assert.deepEqual(
+    seven.err.split('\n').filter((line) => line !== '' && !line.startsWith('ait: waiting: ')),
+    [],
+  );
 
   const well = new AitRun(t, file, ['true']);
   assert.equal(await well.code(), 0, well.err);

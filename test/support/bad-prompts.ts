@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdir, rm, symlink, truncate, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, rename, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import type { FailureReason } from '../../src/sidecar/measure/measurement-problem.ts';
 import type { RejectionCode } from '../../src/domain/rejection.ts';
@@ -7,8 +7,8 @@ import type { RejectionCode } from '../../src/domain/rejection.ts';
 /** One way in which a prompt file can be no prompt. */
 export interface BadPrompt {
   readonly what: string;
-  /** Makes the path such a file; nothing is there before. */
-  readonly make: (path: string) => Promise<unknown>;
+  /** Makes such a file at `draft`, from where it is moved to `path`. */
+  readonly make: (draft: string, path: string) => Promise<unknown>;
   readonly code: RejectionCode;
   readonly reason: FailureReason;
   /** What the operator is told, after the path. */
@@ -25,14 +25,14 @@ export const BAD_PROMPTS: readonly BadPrompt[] = [
   },
   {
     what: 'a dangling symbolic link',
-    make: (path) => symlink(`${path}.gone`, path),
+    make: (draft) => symlink(`${draft}.gone`, draft),
     code: 'MEASUREMENT_UNREADABLE',
     reason: 'missing',
     says: /does not exist/,
   },
   {
     what: 'a symbolic link to itself',
-    make: (path) => symlink(path, path),
+    make: (draft, path) => symlink(path, draft),
     code: 'MEASUREMENT_UNREADABLE',
     reason: 'unreadable',
     says: /symbolic links go round in a circle/,
@@ -91,8 +91,11 @@ export const BAD_PROMPTS: readonly BadPrompt[] = [
   },
 ];
 
-/** Puts something else where a prompt was. */
+/** Puts something else where a prompt was, whole at one moment: how long it takes to make is not what is seen. */
 export async function replacePrompt(path: string, make: BadPrompt['make']): Promise<void> {
+  const draft = `${path}.draft`;
+  await make(draft, path);
+  const isThere = (await lstat(draft).catch(() => undefined)) !== undefined;
   await rm(path, { recursive: true, force: true });
-  await make(path);
+  if (isThere) await rename(draft, path);
 }

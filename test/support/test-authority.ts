@@ -2,6 +2,7 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { stringify } from 'yaml';
 import { askAuthority } from '../../src/cli/operator/authority-client.ts';
+import { writeFileAtomic } from '../../src/platform/atomic-file.ts';
 import { LoggedProcess } from './child-process.ts';
 import { AIT_BINARY } from './test-agent.ts';
 
@@ -89,10 +90,11 @@ export class TestAuthority {
   }
 
   /** Puts a document into the policy directory; a text as it is, an object as YAML. */
+  /** Whole at one moment: what half a file does is for those tests to show that write one. */
   async writePolicy(name: string, document: string | object): Promise<void> {
     const path = join(this.policyDir, `${name}.yaml`);
     await mkdir(dirname(path), { recursive: true });
-    await writeFile(path, typeof document === 'string' ? document : stringify(document));
+    await writeFileAtomic(path, typeof document === 'string' ? document : stringify(document), { mode: 0o644 });
   }
 
   async removePolicy(name: string): Promise<void> {

@@ -1,3 +1,4 @@
+import { kindOf, type SpiffeId } from '../../domain/agent-id.ts';
 import { driftDimension, REJECTION_CODES } from '../../domain/rejection.ts';
 import { measurementToJson } from '../../domain/measurement-json.ts';
 import type { Clock } from '../../platform/clock.ts';
@@ -56,7 +57,7 @@ export function createAdminViews(options: AdminViewsOptions) {
       root_sha256: authority.rootSha256,
       root_certificate: authority.rootPem,
       root_not_after: iso(authority.rootNotAfter),
-      instances: instances.live().length,
+      instances: instances.live().filter(isOfAgent).length,
       reporting: reports.reported().length,
       policy_problems: policy.problems().length,
     }),
@@ -86,6 +87,7 @@ export function createAdminViews(options: AdminViewsOptions) {
     },
     instances: ({ agent, id }: { readonly agent: string | undefined; readonly id: string | undefined }) =>
       instanceFacts()
+        .filter((facts) => agent !== undefined || id !== undefined || isOfAgent(facts))
         .filter((facts) => (agent === undefined || facts.agent === agent) && (id === undefined || facts.id === id))
         .map((facts) => instanceView(facts, { withMeasurement: id !== undefined })),
     sessions: (agent: string | undefined) => sessionViews(reports.reported(), agent),
@@ -95,9 +97,14 @@ export function createAdminViews(options: AdminViewsOptions) {
 
 interface InstanceFacts {
   readonly id: string;
-  readonly agent: string;
+  readonly agent: SpiffeId;
   readonly instance: Instance | undefined;
   readonly report: ReportedInstance | undefined;
+}
+
+/** An inference service is a member, too, but reports nothing: among agents it would look like one that fell silent. */
+function isOfAgent({ agent }: Pick<Instance, 'agent'>): boolean {
+  return kindOf(agent) === 'agent';
 }
 
 /** `silent`: it has a certificate and has not reported since this authority started. */

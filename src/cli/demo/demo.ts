@@ -3,6 +3,7 @@ import { environment } from '../../platform/environment.ts';
 import type { CommandOutput } from '../command-output.ts';
 import { untilSignal } from '../until-signal.ts';
 import { attackSteps } from './attack-steps.ts';
+import { modelSteps } from './model-steps.ts';
 import { rollOutSteps } from './roll-out-steps.ts';
 import { Stage } from './stage.ts';
 import { runStep, type Step, type StepResult } from './step.ts';
@@ -18,8 +19,12 @@ export async function demo({ json = false, keep = false }: DemoOptions, output: 
   const stage = new Stage(environment);
   const results: StepResult[] = [];
   const tell = (line: string): void => (json ? undefined : output.print(line));
-  tell(pc.bold('A mesh of two agents, their sidecars and an authority: real processes, sockets and certificates.\n'));
-  const steps = [opening, ...storySteps(), ...rollOutSteps(), ...attackSteps()];
+  tell(
+    pc.bold(
+      'A mesh of two agents, their sidecars, an inference service and an authority: real processes, sockets and certificates.\n',
+    ),
+  );
+  const steps = [opening, ...storySteps(), ...modelSteps(), ...rollOutSteps(), ...attackSteps()];
   let interrupted = false;
   const play = async (): Promise<void> => {
     for (const step of steps) {
@@ -50,8 +55,8 @@ export async function demo({ json = false, keep = false }: DemoOptions, output: 
 }
 
 const opening: Step = {
-  name: 'start: authority, two sidecars, two agents',
-  expected: 'both sidecars join, measure their agents and find them approved',
+  name: 'start: authority, inference service, two sidecars, two agents',
+  expected: 'both sidecars join, measure their agents, find them approved, and accept the evidence of the service',
   run: async (stage) => {
     const started = stage.now();
     await stage.open();

@@ -21,7 +21,11 @@ export interface DriftObservation {
  * Changes something of the planner while a stream runs, and sees that everything that must follow does: both sidecars
  * end the session, no socket is left, the call in flight has its status, the metric counts, `ait explain` says so.
  */
-export async function watchDrift(stage: Stage, dimension: Dimension, change: () => void): Promise<DriftObservation> {
+export async function watchDrift(
+  stage: Stage,
+  dimension: Dimension,
+  change: () => void | Promise<void>,
+): Promise<DriftObservation> {
   const labels = { peer: 'self', dimension, action: 'terminated' };
   const countedBefore = await stage.metric('planner', 'ait_drift_total', labels);
   await stage.findings(3, stage.position);
@@ -29,7 +33,7 @@ export async function watchDrift(stage: Stage, dimension: Dimension, change: () 
   const from = stage.position;
   const code = DRIFT_CODES[dimension];
   const written = stage.now();
-  change();
+  await change();
   const [own, peer, ended] = await Promise.all([
     stage.event('planner', 'session_terminated', { from, where: (record) => record['code'] === code }),
     stage.event('researcher', 'session_terminated', { from }),
@@ -50,10 +54,10 @@ export async function watchDrift(stage: Stage, dimension: Dimension, change: () 
 }
 
 /** Puts back what was changed and sees that the calls come back by themselves. @returns ms until the next finding. */
-export async function watchRecovery(stage: Stage, restore: () => void): Promise<number> {
+export async function watchRecovery(stage: Stage, restore: () => void | Promise<void>): Promise<number> {
   const from = stage.position;
   const started = stage.now();
-  restore();
+  await restore();
   await stage.event('planner', 'standing_in_order', { from });
   const again = stage.position;
   await Promise.all([stage.findings(1, again), stage.call('Ask', 'OK', again)]);

@@ -8,7 +8,8 @@ import { systemClock } from '../../platform/clock.ts';
 import type { Environment } from '../../platform/environment.ts';
 import { copyExampleAgent, examplePlan, measureExample } from '../dev/example-plan.ts';
 import type { DecisionRecord } from '../explain/decision-record.ts';
-import { readAdmin } from '../mesh-runner/admin-client.ts';
+import { askAdmin, readAdmin } from '../mesh-runner/admin-client.ts';
+import { approveService } from '../mesh-runner/inference-files.ts';
 import { approveUnknownAgents, writePolicies } from '../mesh-runner/mesh-files.ts';
 import { fileName, prepareLayout, type MeshLayout } from '../mesh-runner/mesh-layout.ts';
 import { DEFAULT_ADDRESS, type AgentPlan, type MeshPlan } from '../mesh-runner/mesh-plan.ts';
@@ -64,7 +65,9 @@ export class Stage {
   async open(): Promise<void> {
     writePolicies(this.layout, this.plan);
     await approveUnknownAgents(this.layout, this.plan);
+    await approveService(this.layout, this.plan);
     await this.mesh.startAuthority();
+    await this.mesh.startInference();
     await Promise.all(['planner', 'researcher'].map((name) => this.startSidecar(name)));
     this.mesh.startAgent(this.agent('researcher'), this.addressesOf('researcher'));
     await this.line('researcher', 'the agent', ({ text }) => text.startsWith('ready'));
@@ -78,7 +81,7 @@ export class Stage {
 
   async startSidecar(name: string): Promise<void> {
     this.addresses.set(name, await this.mesh.startSidecar(this.agent(name)));
-    await this.event(name, 'sidecar_mesh_ready');
+    await Promise.all([this.event(name, 'sidecar_mesh_ready'), this.event(name, 'inference_service_attested')]);
   }
 
   /** Starts the planner's endless calls. */
@@ -131,8 +134,15 @@ export class Stage {
     return this.line(sidecarOf(agent), event, ({ record }) => record?.event === event && where(record), from);
   }
 
+  /** Plays somebody who got into the planner's process: what it has in memory changes, and no file. */
+  async tamper(action: 'prompt' | 'tool' | 'model' | 'restore', text = ''): Promise<void> {
+    const socket = this.layout.socket('planner', 'debug').slice('unix:'.length);
+    const { status, answer } = await askAdmin(socket, { method: 'POST', path: `/${action}`, body: text });
+    if (status !== 200) throw new Error(`the planner's memory was not changed: ${status} ${answer}`);
+  }
+
   /** Waits for what the planner says about a call. */
-  call(call: 'Ask' | 'Investigate', status: string, from = 0): Promise<OutputLine> {
+  call(call: 'Plan' | 'Ask' | 'Investigate', status: string, from = 0): Promise<OutputLine> {
     return this.line(
       'planner',
       `${call} ${status}`,
@@ -182,7 +192,8 @@ export class Stage {
     symlinkSync(this.release('v1'), join(this.layout.agents, 'planner'));
     const folder = (agent: string): string => join(this.layout.agents, agent);
     copyExampleAgent('researcher', folder('researcher'));
-    const { agents } = examplePlan(folder);
+    const debugSocketOf = (agent: string): string => this.layout.socket(agent, 'debug');
+    const { agents, inference } = examplePlan({ folderOf: folder, debugSocketOf });
     const mallory: AgentPlan = {
       name: 'mallory',
       cwd: this.root,
@@ -191,6 +202,6 @@ export class Stage {
       calls: [{ agent: 'researcher', listen: DEFAULT_ADDRESS }],
       measure: measureExample(folder('researcher')),
     };
-    return { trustDomain: 'demo.local', agents: [...agents, mallory] };
+    return { trustDomain: 'demo.local', inference, agents: [...agents, mallory] };
   }
 }

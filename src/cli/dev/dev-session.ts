@@ -7,9 +7,10 @@ import type { DecisionRecord } from '../explain/decision-record.ts';
 import { readAdmin } from '../mesh-runner/admin-client.ts';
 import type { Child } from '../mesh-runner/child.ts';
 import { Mesh, sidecarOf, type SidecarAddresses } from '../mesh-runner/mesh.ts';
+import { approveService } from '../mesh-runner/inference-files.ts';
 import { appAddress, approveUnknownAgents, writePolicies } from '../mesh-runner/mesh-files.ts';
 import { fileName, type MeshLayout } from '../mesh-runner/mesh-layout.ts';
-import type { AgentPlan, MeshPlan } from '../mesh-runner/mesh-plan.ts';
+import { INFERENCE_SERVICE, type AgentPlan, type MeshPlan } from '../mesh-runner/mesh-plan.ts';
 import type { OutputLine } from '../mesh-runner/transcript.ts';
 import { untilListening } from '../mesh-runner/until-listening.ts';
 import { Narrator, type Sentence } from './narrator.ts';
@@ -58,7 +59,9 @@ export class DevSession {
     if (!existsSync(join(layout.root, '.gitignore'))) writeFileSync(join(layout.root, '.gitignore'), '*\n');
     writePolicies(layout, plan);
     const approved = await approveUnknownAgents(layout, plan);
+    await approveService(layout, plan);
     await this.#mesh.startAuthority();
+    await this.#mesh.startInference();
     await Promise.all(plan.agents.map((agent) => this.#startSidecar(agent)));
     await Promise.all(plan.agents.map(({ name }) => this.#untilReady(name)));
     // Those that are called first: an agent that calls at once should find somebody.
@@ -66,6 +69,8 @@ export class DevSession {
     for (const agent of called) this.#startAgent(agent);
     await Promise.all(called.map((agent) => untilListening(appAddress(layout, agent), READY_DEADLINE_MS)));
     for (const agent of plan.agents) if (agent.listen === undefined) this.#startAgent(agent);
+    // Whoever is told that all is up may change a file at once: the example agents have read theirs by then.
+    await Promise.all(plan.agents.map(({ env }) => untilListening(env['DEBUG_SOCKET'], READY_DEADLINE_MS)));
     return approved;
   }
 
@@ -123,6 +128,10 @@ export class DevSession {
     if (this.#stopping) return;
     if (name === 'authority') {
       await this.#mesh.startAuthority();
+      return;
+    }
+    if (name === INFERENCE_SERVICE) {
+      await this.#mesh.startInference();
       return;
     }
     for (const agent of this.#options.plan.agents) {

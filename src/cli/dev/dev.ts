@@ -72,7 +72,11 @@ function prepare(root: string, file: string | undefined): { layout: MeshLayout; 
   }
   const layout = prepareLayout(root, ['planner', 'researcher']);
   for (const agent of ['planner', 'researcher'] as const) copyExampleAgent(agent, join(layout.agents, agent));
-  return { layout, plan: examplePlan((agent) => join(layout.agents, agent)) };
+  const plan = examplePlan({
+    folderOf: (agent) => join(layout.agents, agent),
+    debugSocketOf: (agent) => layout.socket(agent, 'debug'),
+  });
+  return { layout, plan };
 }
 
 function lockState(root: string): DirectoryLock {
@@ -96,6 +100,9 @@ function untilNobodyReads(): Promise<string> {
 
 function addressesToJson(session: DevSession): Record<string, unknown> {
   return Object.fromEntries(
-    [...session.addresses].map(([agent, { inbound, metrics, admin }]) => [agent, { inbound, metrics, admin }]),
+    [...session.addresses].map(([agent, { inbound, metrics, admin, inference }]) => [
+      agent,
+      { inbound, metrics, admin, inference },
+    ]),
   );
 }

@@ -31,12 +31,15 @@ export function measureExample(folder: string): MeasureConfig {
   return resolveMeasureConfig(v.parse(measureSection, MEASURE), folder);
 }
 
-/**
- * The two example agents.
- *
- * @param folderOf where each one's prompts, knowledge, tools and model are.
- */
-export function examplePlan(folderOf: (agent: 'planner' | 'researcher') => string): MeshPlan {
+export interface ExamplePaths {
+  /** Where an agent's prompts, knowledge, tools and model are. */
+  readonly folderOf: (agent: 'planner' | 'researcher') => string;
+  /** Where whoever plays the attacker gets into its memory: a unix socket. */
+  readonly debugSocketOf: (agent: 'planner' | 'researcher') => string;
+}
+
+/** The two example agents. */
+export function examplePlan({ folderOf, debugSocketOf }: ExamplePaths): MeshPlan {
   const examples = examplesFolder();
   const planOf = (name: 'planner' | 'researcher', rest: Pick<AgentPlan, 'env' | 'listen' | 'calls'>): AgentPlan => ({
     name,
@@ -44,10 +47,11 @@ export function examplePlan(folderOf: (agent: 'planner' | 'researcher') => strin
     cwd: examples,
     measure: measureExample(folderOf(name)),
     ...rest,
-    env: { AGENT_HOME: folderOf(name), ...rest.env },
+    env: { AGENT_HOME: folderOf(name), DEBUG_SOCKET: debugSocketOf(name), ...rest.env },
   });
   return {
     trustDomain: 'dev.local',
+    inference: { kind: 'simulated' },
     agents: [
       planOf('planner', {
         listen: undefined,

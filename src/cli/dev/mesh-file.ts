@@ -3,9 +3,17 @@ import * as v from 'valibot';
 import { parseTrustDomain } from '../../domain/agent-id.ts';
 import { MeshError } from '../../domain/mesh-error.ts';
 import { ConfigError, loadConfig, type ConfigProblem } from '../../platform/config-source.ts';
+import { providerSection } from '../../sidecar/inference/inference-section.ts';
 import { resolveMeasureConfig } from '../../sidecar/measure/measure-config.ts';
 import { measureSection } from '../../sidecar/measure/measure-schema.ts';
-import { DEFAULT_ADDRESS, fillIn, type AgentPlan, type CallPlan, type MeshPlan } from '../mesh-runner/mesh-plan.ts';
+import {
+  DEFAULT_ADDRESS,
+  fillIn,
+  type AgentPlan,
+  type CallPlan,
+  type InferencePlan,
+  type MeshPlan,
+} from '../mesh-runner/mesh-plan.ts';
 
 const AGENT_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 const ADDRESS = /^(unix:\/.+|(127\.\d{1,3}\.\d{1,3}\.\d{1,3}|localhost|\[::1\]):\d{1,5})$/;
@@ -50,6 +58,14 @@ export const meshFileSchema = v.strictObject({
     v.check((agents) => Object.keys(agents).length > 0, 'name at least one agent'),
     v.description('By name.'),
   ),
+  inference: v.optional(
+    v.pipe(
+      v.strictObject({ provider: providerSection }),
+      v.description(
+        "An OpenAI-compatible server for all agents, as in a sidecar's configuration. Default: a simulated service, which has every model that is approved.",
+      ),
+    ),
+  ),
 });
 
 type MeshFile = v.InferOutput<typeof meshFileSchema>;
@@ -78,7 +94,17 @@ export function loadMeshFile(path: string): MeshPlan {
       measure: resolveMeasureConfig(spec.measure, folder),
     };
   });
-  return { trustDomain: parsed.trust_domain, agents };
+  return { trustDomain: parsed.trust_domain, agents, inference: inferencePlan(parsed, folder) };
+}
+
+function inferencePlan({ inference }: MeshFile, folder: string): InferencePlan {
+  if (inference === undefined) return { kind: 'simulated' };
+  const { api_key_file: key, ca_file: ca, ...provider } = inference.provider;
+  const files = {
+    ...(key !== undefined && { api_key_file: resolve(folder, key) }),
+    ...(ca !== undefined && { ca_file: resolve(folder, ca) }),
+  };
+  return { kind: 'provider', provider: { ...provider, ...files } };
 }
 
 function readCall(entry: MeshFile['agents'][string]['calls'][number]): CallPlan {

@@ -1,6 +1,7 @@
 import { REJECTIONS, driftDimension, type RejectionCode } from '../../domain/rejection.ts';
 import { DIMENSIONS, type Difference, type Dimension } from '../../domain/measurement.ts';
 import { DIMENSION_WORDS, nameOf } from '../explain/explanation.ts';
+import { INFERENCE_SERVICE } from '../mesh-runner/mesh-plan.ts';
 import type { LogRecord, OutputLine } from '../mesh-runner/transcript.ts';
 
 /** `bad`: something was cut or refused; `good`: it works (again); `note`: worth knowing; `agent`: an agent's own words. */
@@ -34,6 +35,7 @@ const SILENT = new Set([
   'sidecar_stopped',
   'stopping',
   'authority_stopped',
+  'inference_stopped',
   'state_applied',
   'ait_renewed',
   'svid_renewed',
@@ -51,13 +53,18 @@ const SILENT = new Set([
 export class Narrator {
   readonly #cuts = new Map<string, Cut>();
   readonly #outOfOrder = new Set<string>();
+  /** Agents whose sidecars do not accept the inference service. */
+  readonly #withoutModel = new Set<string>();
 
   /** @returns nothing for what need not be told. */
   tell({ source, text, record }: OutputLine): Sentence | undefined {
     const sidecarOf = SIDECAR.exec(source)?.[1];
-    if (record === undefined || (sidecarOf === undefined && source !== 'authority')) return agentSaid(source, text);
-    if (sidecarOf === undefined) return this.#authority(record);
-    return this.#sidecar(sidecarOf, record);
+    if (record !== undefined) {
+      if (sidecarOf !== undefined) return this.#sidecar(sidecarOf, record);
+      if (source === 'authority') return this.#authority(record);
+      if (source === INFERENCE_SERVICE) return inferenceService(record);
+    }
+    return agentSaid(source, text);
   }
 
   #authority(record: LogRecord): Sentence | undefined {
@@ -97,10 +104,29 @@ export class Narrator {
         return this.#terminated(agent, record);
       case 'peer_denied':
       case 'peer_refused':
-        return record['subject'] === 'self' ? this.#selfRefused(agent, record) : refused(agent, record);
+        // A single call to the model has an address: what follows from it for the agent, and how it ended, is told besides.
+        if (record['subject'] === 'self') {
+          return word(record, 'remoteAddress') === '' ? this.#selfRefused(agent, record) : undefined;
+        }
+        return refused(agent, record);
+      case 'model_call_refused':
+        return callRefused(agent, record);
+      case 'inference_service_attested':
+        return this.#attested(agent);
+      case 'inference_service_refused':
+        this.#withoutModel.add(agent);
+        return say(
+          'bad',
+          `${agent} does not trust the inference service, ${word(record, 'code')}: ${word(record, 'detail')} → no prompt leaves`,
+        );
       default:
         return unexpected(`the sidecar of ${agent}`, record);
     }
+  }
+
+  #attested(agent: string): Sentence {
+    if (this.#withoutModel.delete(agent)) return say('good', `${agent} trusts the inference service again`);
+    return say('quiet', `${agent} accepted the evidence of the inference service: SIMULATED, it proves nothing`);
   }
 
   #inOrder(agent: string, record: LogRecord): Sentence | undefined {
@@ -146,7 +172,7 @@ export class Narrator {
     const what =
       drifted === undefined
         ? `${code}: ${word(record, 'detail')}`
-        : `DRIFT in the ${inWords(differences, drifted)} of ${agent}`;
+        : `DRIFT in the ${inWords(differences, drifted)} of ${agent}${record['inUse'] === undefined ? '' : ', as it is in use'}`;
     const text = drifted === undefined ? `${agent} is not in order, ${what} → ${effect}` : `${what} → ${effect}`;
     return { ...say('bad', text), ...(drifted !== undefined && { drifted: agent }) };
   }
@@ -161,6 +187,20 @@ function refused(agent: string, record: LogRecord): Sentence {
     return { tone: 'quiet', text: `a call from ${agent} to ${peer} was refused: ${code}`, key };
   }
   return { tone: 'bad', text: `${agent} refused ${peer}: ${code}. ${REJECTIONS[code]?.meaning ?? ''}`, key };
+}
+
+/** A call of an agent to its model. That it is refused again and again is one story. */
+function callRefused(agent: string, record: LogRecord): Sentence {
+  const code = word(record, 'code');
+  const text = `${agent} called its model and was refused, ${code}: ${word(record, 'detail')}`;
+  return { tone: 'note', text, key: `${agent} model ${code}` };
+}
+
+function inferenceService(record: LogRecord): Sentence | undefined {
+  if (record.event === 'inference_ready') {
+    return say('quiet', `the inference service is up, at ${word(record, 'listen')}: SIMULATED, it makes answers up`);
+  }
+  return unexpected('the inference service', record);
 }
 
 function policyApplied(changes: readonly string[]): Sentence | undefined {

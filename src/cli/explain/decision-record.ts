@@ -70,9 +70,9 @@ export function findDecision(sidecars: readonly AskedSidecar[], { agent, id }: S
   if (newest === undefined) return undefined;
   const together = about.filter(({ decision }) => newest.decision.at - decision.at <= ONE_EVENT_MS);
   // The call knows the place where its prompt departs; the verdict that followed from it does not.
-  const isInUse = newest.decision.rejection?.inUse !== undefined;
-  const call = together.find(({ decision }) => decision.where !== undefined);
-  if (isInUse && call !== undefined) return beginningOf(call, about);
+  const { code, inUse } = newest.decision.rejection ?? {};
+  const call = together.find(({ decision }) => decision.where !== undefined && decision.rejection?.code === code);
+  if (inUse !== undefined && call !== undefined) return beginningOf(call, about);
   const telling = together.find(({ decision }) => !HEARSAY.has(decision.rejection?.code ?? '')) ?? newest;
   return beginningOf(telling, about);
 }

@@ -19,14 +19,14 @@ export async function readAdmin(socket: string, path: string): Promise<unknown> 
 }
 
 /**
- * Asks an admin socket.
+ * Asks an admin socket, or another unix socket that speaks HTTP.
  *
  * @returns the answer, whatever it says.
  * @throws the system's error where nobody answers.
  */
 export function askAdmin(
   socketPath: string,
-  { method = 'GET', path }: { readonly method?: 'GET' | 'POST'; readonly path: string },
+  { method = 'GET', path, body }: { readonly method?: 'GET' | 'POST'; readonly path: string; readonly body?: string },
 ): Promise<{ status: number; answer: string }> {
   return new Promise((resolve, reject) => {
     const signal = AbortSignal.timeout(TIMEOUT_MS);
@@ -44,6 +44,6 @@ export function askAdmin(
       },
     );
     call.on('error', reject);
-    call.end();
+    call.end(body);
   });
 }

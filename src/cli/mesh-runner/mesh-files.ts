@@ -83,6 +83,8 @@ export interface SidecarConfigInput {
   readonly authority: string;
   readonly credentialFile: string;
   readonly inbound: string;
+  /** The section `inference`. */
+  readonly inference: Readonly<Record<string, unknown>>;
   /** Instead of what the authority knows, by agent. */
   readonly addresses?: Readonly<Record<string, string>>;
   /** Tells several sidecars of one agent apart. Default: the agent's name. */
@@ -106,6 +108,7 @@ export function writeSidecarConfig(input: SidecarConfigInput): string {
     admin: { socket: layout.adminSocket(instance) },
     metrics: { listen: '127.0.0.1:0' },
     timing: { drain: '1s' },
+    inference: input.inference,
     measure: measureToYaml(agent.measure),
   });
   return path;

@@ -20,7 +20,7 @@ export interface MeshLayout {
   readonly run: string;
   /** Whether {@link run} is elsewhere. */
   readonly runMoved: boolean;
-  stateOf(process: 'authority' | { readonly sidecar: string }): string;
+  stateOf(process: 'authority' | 'inference' | { readonly sidecar: string }): string;
   /** A unix socket as an address. */
   socket(agent: string, name: string): string;
   adminSocket(agent: string): string;
@@ -34,7 +34,17 @@ export interface MeshLayout {
  */
 export function prepareLayout(root: string, agentNames: readonly string[]): MeshLayout {
   mkdirSync(root, { recursive: true, mode: 0o700 });
-  for (const folder of ['agents', 'mesh/agents', 'mesh/baselines', 'mesh/grants', 'config', 'logs', 'state']) {
+  for (const folder of [
+    'agents',
+    'mesh/agents',
+    'mesh/baselines',
+    'mesh/grants',
+    'mesh/inference',
+    'config',
+    'logs',
+    'state',
+    'inference',
+  ]) {
     mkdirSync(join(root, folder), { recursive: true, mode: 0o700 });
   }
   const { run, moved } = prepareRunFolder(root, agentNames);
@@ -47,10 +57,11 @@ export function prepareLayout(root: string, agentNames: readonly string[]): Mesh
     logs: join(root, 'logs'),
     run,
     runMoved: moved,
-    stateOf: (process) =>
-      process === 'authority'
-        ? authorityState(root, moved ? run : undefined)
-        : join(root, 'state', fileName(process.sidecar)),
+    stateOf: (process) => {
+      if (process === 'authority') return authorityState(root, moved ? run : undefined);
+      // Not below `state`, where an agent may have its name.
+      return process === 'inference' ? join(root, 'inference') : join(root, 'state', fileName(process.sidecar));
+    },
     socket: (agent, name) => `unix:${join(run, fileName(agent), `${fileName(name)}.sock`)}`,
     adminSocket: (agent) => join(run, fileName(agent), 'admin.sock'),
   };

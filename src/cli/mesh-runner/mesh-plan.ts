@@ -1,3 +1,4 @@
+import type { ProviderConfig } from '../../sidecar/inference/inference-section.ts';
 import type { MeasureConfig } from '../../sidecar/measure/measure-config.ts';
 
 /** One agent of a mesh on this machine. */
@@ -20,11 +21,22 @@ export interface CallPlan {
   readonly listen: string;
 }
 
+/** Where the agents of a mesh find their models. */
+export type InferencePlan =
+  /** A simulated service of our own, for the models that are approved. */
+  | { readonly kind: 'simulated' }
+  /** Somebody else's server; the section `provider` of a sidecar's configuration, its paths absolute. */
+  | { readonly kind: 'provider'; readonly provider: ProviderConfig };
+
 export interface MeshPlan {
   readonly trustDomain: string;
+  readonly inference: InferencePlan;
   /** Callees before callers is not necessary: agents start when all sidecars are up. */
   readonly agents: readonly AgentPlan[];
 }
+
+/** How the process of the inference service is named; no agent can have a blank in its name. */
+export const INFERENCE_SERVICE = 'inference service';
 
 /** Stands for an address that we choose. */
 export const DEFAULT_ADDRESS = 'default';

@@ -6,9 +6,11 @@ import { writeFileAtomic } from '../../platform/atomic-file.ts';
 import type { Environment } from '../../platform/environment.ts';
 import { askAuthority } from '../operator/authority-client.ts';
 import { Child, describeExit } from './child.ts';
+import { inferenceSection, SERVICE_NAME, serviceCredential, writeServiceConfig } from './inference-files.ts';
+import { modelVariables } from './model-variables.ts';
 import { appAddress, writeAuthorityConfig, writeSidecarConfig } from './mesh-files.ts';
 import { fileName, type MeshLayout } from './mesh-layout.ts';
-import { fillIn, type AgentPlan, type MeshPlan } from './mesh-plan.ts';
+import { fillIn, INFERENCE_SERVICE, type AgentPlan, type MeshPlan } from './mesh-plan.ts';
 import { OrphanGuard } from './orphan-guard.ts';
 import { aitCommand, withoutOwnVariables } from './package-files.ts';
 import { Transcript, type LogRecord } from './transcript.ts';
@@ -28,6 +30,8 @@ export interface SidecarAddresses {
   readonly metrics: string;
   readonly admin: string;
   readonly peers: ReadonlyMap<string, string>;
+  /** Where the agent calls its model, `host:port`. */
+  readonly inference: string;
 }
 
 /** What differs from the plan. */
@@ -41,14 +45,16 @@ export interface SidecarVariant {
 }
 
 const START_DEADLINE_MS = 20_000;
+const ANYWHERE = '127.0.0.1:0';
 
-/** Authority, sidecars and agents of one mesh, each a process of its own. */
+/** Authority, inference service, sidecars and agents of one mesh, each a process of its own. */
 export class Mesh {
   readonly transcript = new Transcript();
   readonly #options: MeshOptions;
   readonly #guard = new OrphanGuard();
   readonly #children = new Map<string, Child>();
-  #authority = '127.0.0.1:0';
+  #authority = ANYWHERE;
+  #inference: string | undefined;
   #stopping = false;
 
   constructor(options: MeshOptions) {
@@ -60,29 +66,48 @@ export class Mesh {
     return this.#authority;
   }
 
+  /** `host:port` of the inference service; `undefined` before its start, and where the plan has none. */
+  get inferenceAddress(): string | undefined {
+    return this.#inference;
+  }
+
   get authorityAdmin(): string {
     return join(this.#options.layout.stateOf('authority'), 'admin.sock');
   }
 
   /** Starts it, at the address it had before if it ran before. */
   async startAuthority(): Promise<LogRecord> {
-    const { layout, plan, env } = this.#options;
+    const { layout, plan } = this.#options;
     const config = writeAuthorityConfig(layout, plan, this.#authority);
     const from = this.transcript.position;
-    const child = this.#start('authority', aitCommand('authority', '--config', config), {
-      cwd: layout.root,
-      env: withoutOwnVariables(env),
-    });
+    const child = this.#startAit('authority', 'authority', '--config', config);
     const ready = await this.#ready(child, 'authority_ready', from);
     this.#authority = String(ready['listen']);
     return ready;
   }
 
-  /** Makes a join credential of an agent. @returns its file. */
-  async writeCredential(agent: string, file: string): Promise<string> {
+  /** Starts the inference service, if the plan has one of ours: at the address it had before, if that is free. */
+  async startInference(): Promise<void> {
+    const { layout, plan } = this.#options;
+    if (plan.inference.kind !== 'simulated') return;
+    await this.writeCredential({ inference: SERVICE_NAME }, serviceCredential(layout));
+    const lastAddress = join(layout.stateOf('inference'), 'address');
+    const listen = await freeAddress(lastAddress);
+    const config = writeServiceConfig({ layout, plan, authority: this.#authority, listen });
+    const from = this.transcript.position;
+    const child = this.#startAit(INFERENCE_SERVICE, 'inference', '--config', config);
+    const ready = await this.#ready(child, 'inference_ready', from);
+    this.#inference = String(ready['listen']);
+    // Sidecars are told once where it is, so it has to come back there.
+    writeFileSync(lastAddress, this.#inference);
+  }
+
+  /** Makes a join credential of an agent or an inference service. @returns its file. */
+  async writeCredential(subject: string | { readonly inference: string }, file: string): Promise<string> {
+    const body = typeof subject === 'string' ? { agent: subject } : subject;
     const answer = await askAuthority(
       { admin: this.authorityAdmin },
-      { method: 'POST', path: '/join-credentials', body: { agent } },
+      { method: 'POST', path: '/join-credentials', body },
     );
     const { credential } = answer as { credential: string };
     await writeFileAtomic(file, `${credential}\n`, { mode: 0o600 });
@@ -96,13 +121,15 @@ export class Mesh {
     const child = await this.launchSidecar(agent, more);
     const addresses = readAddresses(await this.#ready(child, 'sidecar_listening', from));
     // A dead instance stays in the authority's list until its certificate ends: at the same address, it does no harm.
-    writeFileSync(this.#inboundFile(instance), addresses.inbound);
+    writeFileSync(this.#addressFile(instance, 'inbound'), addresses.inbound);
+    // An agent is told once where its model is.
+    writeFileSync(this.#addressFile(instance, 'inference'), addresses.inference);
     return addresses;
   }
 
   /** As {@link startSidecar}, without waiting. */
   async launchSidecar(agent: AgentPlan, more: SidecarVariant = {}): Promise<Child> {
-    const { layout, env } = this.#options;
+    const { layout, plan } = this.#options;
     const { instance = agent.name, addresses } = more;
     const state = layout.stateOf({ sidecar: instance });
     mkdirSync(state, { recursive: true, mode: 0o700 });
@@ -113,21 +140,21 @@ export class Mesh {
       credentialFile,
       instance,
       authority: more.authority ?? this.#authority,
-      inbound: await this.#lastInbound(instance),
+      inbound: await freeAddress(this.#addressFile(instance, 'inbound')),
+      inference: inferenceSection(plan, {
+        listen: await freeAddress(this.#addressFile(instance, 'inference')),
+        service: this.#inference,
+      }),
       ...(addresses !== undefined && { addresses }),
     });
     mkdirSync(join(layout.run, fileName(instance)), { recursive: true, mode: 0o700 });
-    const name = sidecarOf(instance);
-    return this.#start(name, aitCommand('sidecar', '--config', config), {
-      cwd: layout.root,
-      env: withoutOwnVariables(env),
-    });
+    return this.#startAit(sidecarOf(instance), 'sidecar', '--config', config);
   }
 
   /** @param more arguments and variables on top of the plan's. */
   startAgent(
     agent: AgentPlan,
-    { peers }: SidecarAddresses,
+    { peers, inference }: SidecarAddresses,
     more: { args?: readonly string[]; env?: Readonly<Record<string, string>> } = {},
   ): Child | undefined {
     const { layout, env } = this.#options;
@@ -140,7 +167,11 @@ export class Mesh {
     ]);
     return this.#start(agent.name, [program ?? '', ...args], {
       cwd: agent.cwd,
-      env: { ...withoutOwnVariables(env), ...(Object.fromEntries(own) as Record<string, string>) },
+      env: {
+        ...withoutOwnVariables(env),
+        ...modelVariables(inference),
+        ...(Object.fromEntries(own) as Record<string, string>),
+      },
     });
   }
 
@@ -148,16 +179,24 @@ export class Mesh {
     return this.#children.get(name);
   }
 
-  /** Everything at once would be quicker, but agents should see their peers go last: agents, sidecars, authority. */
+  /** Everything at once would be quicker, but agents should see their peers go last: agents, sidecars, what these need. */
   async stop(): Promise<void> {
     this.#stopping = true;
-    const rank = (name: string): number => (name === 'authority' ? 2 : name.startsWith('sidecar ') ? 1 : 0);
+    const rank = (name: string): number => {
+      if (name === 'authority' || name === INFERENCE_SERVICE) return 2;
+      return name.startsWith('sidecar ') ? 1 : 0;
+    };
     for (const turn of [0, 1, 2]) {
       const now = [...this.#children.values()].filter(({ spec }) => rank(spec.name) === turn);
       await Promise.all(now.map((child) => child.stop()));
     }
     this.transcript.close();
     await this.#guard.close();
+  }
+
+  #startAit(name: string, ...args: string[]): Child {
+    const { layout, env } = this.#options;
+    return this.#start(name, aitCommand(...args), { cwd: layout.root, env: withoutOwnVariables(env) });
   }
 
   #start(
@@ -202,14 +241,15 @@ export class Mesh {
     return record ?? { event };
   }
 
-  #inboundFile(instance: string): string {
-    return join(this.#options.layout.stateOf({ sidecar: instance }), 'inbound-address');
+  #addressFile(instance: string, listener: 'inbound' | 'inference'): string {
+    return join(this.#options.layout.stateOf({ sidecar: instance }), `${listener}-address`);
   }
+}
 
-  async #lastInbound(instance: string): Promise<string> {
-    const last = await readFile(this.#inboundFile(instance), 'utf8').catch(() => undefined);
-    return last !== undefined && (await isFree(last)) ? last : '127.0.0.1:0';
-  }
+/** The address that a file remembers, if it is free; else one that the system chooses. */
+async function freeAddress(file: string): Promise<string> {
+  const last = await readFile(file, 'utf8').catch(() => undefined);
+  return last !== undefined && (await isFree(last)) ? last : ANYWHERE;
 }
 
 function isFree(address: string): Promise<boolean> {
@@ -232,6 +272,7 @@ function readAddresses(record: LogRecord): SidecarAddresses {
     inbound: String(record['inbound']),
     metrics: String(record['metrics']),
     admin: String(record['admin']),
+    inference: String(record['inference']),
     peers: new Map(peers.map(({ agent, listen }) => [agent.replace(/^spiffe:\/\/[^/]+\/agent\//, ''), listen])),
   };
 }

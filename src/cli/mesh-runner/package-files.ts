@@ -27,8 +27,8 @@ export function examplesFolder(): string {
 }
 
 /** The program of an example agent, as the build made it from TypeScript: it runs with Node alone. */
-export function exampleProgram(agent: 'planner' | 'researcher'): string {
-  return join(packageRoot(), 'dist/examples', agent, `${agent}.mjs`);
+export function exampleProgram(name: 'planner' | 'researcher' | 'attacker'): string {
+  return join(packageRoot(), 'dist/examples', name, `${name}.mjs`);
 }
 
 /** The very `ait` that runs now, as a command for children: bundle or sources, with Node's own options. */

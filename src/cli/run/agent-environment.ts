@@ -1,6 +1,7 @@
 import type { Environment } from '../../platform/environment.ts';
 import { readListenAddress } from '../../platform/listen-address.ts';
 import { fillIn, type Placeholders } from '../mesh-runner/mesh-plan.ts';
+import { modelVariables } from '../mesh-runner/model-variables.ts';
 import { withoutOwnVariables } from '../mesh-runner/package-files.ts';
 
 /** Where an agent finds what its sidecar has for it, as bound. */
@@ -20,9 +21,6 @@ export interface AgentEnvironmentInput {
   readonly own: Readonly<Record<string, string>>;
 }
 
-/** Clients insist on a key. This one opens nothing, and says so to whoever finds it in a log. */
-const NO_KEY = 'not-a-key--the-sidecar-has-it';
-
 /**
  * The agent's environment: what we were given, less whatever configures a mesh process (I7: where a credential lies is
  * none of the agent's business), and where everything is.
@@ -36,7 +34,7 @@ export function agentEnvironment({ inherited, addresses, listen, own }: AgentEnv
     ...base,
     ...Object.fromEntries(addresses.peers.map(({ agent, listen: at }) => [peerVariable(agent), at])),
     ...(listen !== undefined && listenVariables(listen)),
-    ...(inference !== undefined && inferenceVariables(inference, base)),
+    ...(inference !== undefined && modelVariables(inference)),
     ...expandAll(own, placeholdersOf(addresses, listen)),
   };
 }
@@ -70,17 +68,6 @@ export function peerName(agent: string): string {
 function listenVariables(listen: string): Record<string, string> {
   const address = listen.startsWith('unix:') ? undefined : readListenAddress(listen);
   return { LISTEN: listen, ...(address !== undefined && { HOST: address.host, PORT: String(address.port) }) };
-}
-
-function inferenceVariables(address: string, inherited: Environment): Record<string, string> {
-  // A unix socket is for programs that know what to do with one.
-  if (address.startsWith('unix:')) return { AIT_INFERENCE: address };
-  const key = inherited['OPENAI_API_KEY'];
-  return {
-    AIT_INFERENCE: address,
-    OPENAI_BASE_URL: `http://${address}/v1`,
-    ...((key === undefined || key === '') && { OPENAI_API_KEY: NO_KEY }),
-  };
 }
 
 function expandAll(own: Readonly<Record<string, string>>, placeholders: Placeholders): Record<string, string> {

@@ -64,7 +64,7 @@ export async function relayAnswer(input: RelayInput): Promise<'answered' | 'mode
 
 async function relayWhole({ answer, response, rules, limits, onUsage }: RelayInput): Promise<void> {
   if (!JSON_TYPE.test(answer.headers['content-type'] ?? '')) throw invalid('the answer is not application/json');
-  const bytes = await collect(answer.chunks, limits.answerBytes);
+  const bytes = await collect(answer, limits.answerBytes);
   const check = checkAnswer(textOf(bytes), rules);
   if (!check.ok) throw new CallRefused(check.rejection);
   if (check.usage !== undefined) onUsage(check.usage);
@@ -76,8 +76,9 @@ async function relayEvents(input: RelayInput): Promise<void> {
   if (!EVENTS_TYPE.test(answer.headers['content-type'] ?? '')) throw invalid('the answer is not text/event-stream');
   const reader = new EventReader(limits.eventBytes);
   const check = new StreamCheck(rules);
-  for await (const chunk of answer.chunks) {
+  await answer.read((chunk) => {
     const { text, refused } = checkChunk(chunk, { reader, check, onUsage });
+    let isFull = false;
     if (text !== '') {
       if (!response.headersSent) {
         onFirstEvent();
@@ -87,10 +88,11 @@ async function relayEvents(input: RelayInput): Promise<void> {
           'cache-control': 'no-cache',
         });
       }
-      if (!response.write(text)) await drained(response, signal);
+      isFull = !response.write(text);
     }
     if (refused !== undefined) throw refused;
-  }
+    return isFull ? drained(response, signal) : undefined;
+  });
   if (!check.over || !reader.atRest) throw invalid('the answer broke off before its end');
   response.end();
 }
@@ -102,7 +104,7 @@ async function relayError({ answer, response, correlationId }: RelayInput): Prom
     throw unavailable(`asked with the sidecar's own credentials, the model answered ${status}`);
   }
   if (status < 400 || status > 599) throw invalid(`the model answered with status ${status}`);
-  const bytes = await collect(answer.chunks, MAX_ERROR_BYTES);
+  const bytes = await collect(answer, MAX_ERROR_BYTES);
   const error = JSON_TYPE.test(headers['content-type'] ?? '') ? readError(bytes) : undefined;
   if (error === undefined) throw unavailable(`the model answered ${status}, without an error as the API has them`);
   const { message, type, param, code } = error;
@@ -131,13 +133,14 @@ interface CheckedChunk {
 function checkChunk(chunk: Buffer, { reader, check, onUsage }: ChunkInput): CheckedChunk {
   let text = '';
   try {
-    for (const event of reader.push(chunk)) {
+    reader.push(chunk, (event) => {
       const checked = check.next(event);
-      if (!checked.ok) return { text, refused: new CallRefused(checked.rejection) };
+      if (!checked.ok) throw new CallRefused(checked.rejection);
       if (checked.usage !== undefined) onUsage(checked.usage);
       text += writeEvent(event);
-    }
+    });
   } catch (error) {
+    if (error instanceof CallRefused) return { text, refused: error };
     if (!(error instanceof EventStreamError)) throw error;
     return { text, refused: invalid(`the stream is malformed: ${error.message}`, { cause: error }) };
   }

@@ -7,6 +7,7 @@ import type { InspectedPeer } from '../../membership/peer-inspection.ts';
 import { ByteCollector } from '../../platform/byte-collector.ts';
 import { CallRefused } from './call-refused.ts';
 import { UpstreamConnection, type UpstreamConnectionOptions } from './upstream-connection.ts';
+import type { UpstreamAnswer } from './upstream.ts';
 
 export type EvidenceVerdict =
   { readonly ok: true; readonly claims: EvidenceClaims } | { readonly ok: false; readonly rejection: Rejection };
@@ -109,10 +110,10 @@ export class AttestedConnection extends UpstreamConnection {
       beforeWrite: () => undefined,
     };
     try {
-      const { status, chunks } = await this.send(request, () => undefined);
-      if (status !== 200)
-        return rejection('INFERENCE_UNAVAILABLE', `asked for evidence, the service answered ${status}`);
-      return readEvidence(await collect(chunks, MAX_EVIDENCE_BYTES));
+      const answer = await this.send(request, () => undefined);
+      if (answer.status !== 200)
+        return rejection('INFERENCE_UNAVAILABLE', `asked for evidence, the service answered ${answer.status}`);
+      return readEvidence(await collect(answer, MAX_EVIDENCE_BYTES));
     } catch (error) {
       return error instanceof CallRefused
         ? error.rejection
@@ -127,15 +128,16 @@ export interface AttestInput {
   readonly signal: AbortSignal;
 }
 
-/** @throws CallRefused when there is more than so many bytes */
-export async function collect(chunks: AsyncIterable<Buffer>, maxBytes: number): Promise<Buffer> {
+/** The whole body of an answer. @throws CallRefused when there is more than so many bytes */
+export async function collect(answer: UpstreamAnswer, maxBytes: number): Promise<Buffer> {
   const body = new ByteCollector();
-  for await (const chunk of chunks) {
+  await answer.read((chunk) => {
     if (body.length + chunk.length > maxBytes) {
       throw new CallRefused(rejection('INFERENCE_ANSWER_INVALID', `the answer has more than ${maxBytes} bytes`));
     }
     body.push(chunk);
-  }
+    return undefined;
+  });
   return body.take();
 }
 

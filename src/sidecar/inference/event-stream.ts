@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { ByteCollector } from '../../platform/byte-collector.ts';
 
 /** One event of a `text/event-stream` (WHATWG HTML, section 9.2), as far as the API uses it. */
@@ -25,7 +26,6 @@ const FIELD = /^([a-z]+)(?:: ?(.*))?$/s;
  */
 export class EventReader {
   readonly #maxBytes: number;
-  readonly #utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
   /** Of a line that has not ended. */
   readonly #rest = new ByteCollector();
   #event = '';
@@ -37,23 +37,24 @@ export class EventReader {
     this.#maxBytes = maxBytes;
   }
 
-  /** Gives each event as soon as it is whole: those before an error are good. @throws EventStreamError */
-  *push(chunk: Buffer): Generator<ServerEvent, void, void> {
+  /** Gives each event as soon as it is whole: those before an error are good. @throws EventStreamError, or what `take` threw */
+  push(chunk: Buffer, take: (event: ServerEvent) => void): void {
     this.#rest.push(chunk);
     // What came before was looked through when it came: not again for every byte that follows.
-    if (chunk.includes(LINE_FEED)) yield* this.#lines(this.#rest.take());
+    if (chunk.includes(LINE_FEED)) this.#lines(this.#rest.take(), take);
     if (this.#held + this.#rest.length > this.#maxBytes) throw this.#tooLarge();
   }
 
-  *#lines(bytes: Buffer): Generator<ServerEvent, void, void> {
+  #lines(bytes: Buffer, take: (event: ServerEvent) => void): void {
     let from = 0;
     for (let at = bytes.indexOf(LINE_FEED); at >= 0; at = bytes.indexOf(LINE_FEED, from)) {
       const end = at > from && bytes[at - 1] === CARRIAGE_RETURN ? at - 1 : at;
       const event = this.#line(bytes.subarray(from, end));
       from = at + 1;
-      if (event !== undefined) yield event;
+      if (event !== undefined) take(event);
     }
-    this.#rest.push(bytes.subarray(from));
+    // Not an empty part of it: that would keep all of what was read last.
+    if (from < bytes.length) this.#rest.push(bytes.subarray(from));
   }
 
   /** Whether the stream stops between two events. */
@@ -65,7 +66,9 @@ export class EventReader {
     if (bytes.length === 0) return this.#dispatch();
     this.#held += bytes.length;
     if (this.#held > this.#maxBytes || this.#data.length > MAX_LINES) throw this.#tooLarge();
-    const text = this.#decode(bytes);
+    // Whole lines can be checked one by one: no character spans two of them.
+    if (!isUtf8(bytes)) throw new EventStreamError('bytes that are not UTF-8');
+    const text = bytes.toString('utf8');
     if (text.includes('\r')) throw new EventStreamError('a carriage return within a line');
     if (text.startsWith(':')) return undefined;
     const [, name, value = ''] = FIELD.exec(text) ?? [];
@@ -82,14 +85,6 @@ export class EventReader {
     this.#data = [];
     this.#held = 0;
     return data.length === 0 ? undefined : { event, data: data.join('\n') };
-  }
-
-  #decode(bytes: Buffer): string {
-    try {
-      return this.#utf8.decode(bytes);
-    } catch (cause) {
-      throw new EventStreamError('bytes that are not UTF-8', { cause });
-    }
   }
 
   #tooLarge(): EventStreamError {

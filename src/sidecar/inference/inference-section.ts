@@ -121,6 +121,9 @@ export const inferenceSection = v.pipe(
   ),
 );
 
+/** The section `inference.provider`, for other files that name one. */
+export const providerSection = provider;
+
 export type InferenceConfig = v.InferOutput<typeof inferenceSection>;
 export type ProviderConfig = v.InferOutput<typeof provider>;
 

@@ -40,16 +40,13 @@ export async function showModel(
   throw new CallRefused(rejection('INFERENCE_ENDPOINT_UNKNOWN', detail), { message: detail, param: 'model' });
 }
 
-async function readModels(
-  { status, chunks }: UpstreamAnswer,
-  { approved, maxBytes }: ListInput,
-): Promise<ModelEntry[]> {
-  if (status !== 200) {
+async function readModels(answer: UpstreamAnswer, { approved, maxBytes }: ListInput): Promise<ModelEntry[]> {
+  if (answer.status !== 200) {
     throw new CallRefused(
-      rejection('INFERENCE_UNAVAILABLE', `asked for its models, the other side answered ${status}`),
+      rejection('INFERENCE_UNAVAILABLE', `asked for its models, the other side answered ${answer.status}`),
     );
   }
-  const entries = readEntries(await collect(chunks, maxBytes));
+  const entries = readEntries(await collect(answer, maxBytes));
   if (entries === undefined) {
     throw new CallRefused(rejection('INFERENCE_ANSWER_INVALID', 'the list of models is none'));
   }

@@ -1,10 +1,10 @@
 import { Agent, request as httpRequest, type ClientRequest, type IncomingMessage } from 'node:http';
-import type { Duplex } from 'node:stream';
+import { finished, type Duplex } from 'node:stream';
 import { rejection, type Rejection } from '../../domain/rejection.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { CallRefused, endOf } from './call-refused.ts';
 import { StallWatch } from './stall-watch.ts';
-import type { UpstreamAnswer, UpstreamRequest } from './upstream.ts';
+import type { TakeChunk, UpstreamAnswer, UpstreamRequest } from './upstream.ts';
 
 export interface UpstreamTimeouts {
   readonly firstByteMs: number;
@@ -117,27 +117,66 @@ export class UpstreamConnection {
         resolve({
           status: answer.statusCode ?? 0,
           headers: answer.headers,
-          chunks: this.#chunks(answer, { watch, idleMs: timeouts.idleMs }),
+          read: (take) => this.#read(answer, { take, watch, signal, idleMs: timeouts.idleMs }),
         });
       });
       request.end(body);
     });
   }
 
-  async *#chunks(
-    answer: IncomingMessage,
-    { watch, idleMs }: { readonly watch: StallWatch; readonly idleMs: number },
-  ): AsyncGenerator<Buffer, void, void> {
-    try {
-      for await (const chunk of answer as AsyncIterable<Buffer>) {
-        // While the agent does not take it, the silence is not the upstream's.
-        watch.pause();
-        yield chunk;
+  /** By events, not by iteration: each promise on its way would make a chunk wait for whatever else there is to do. */
+  #read(answer: IncomingMessage, { take, watch, idleMs, signal }: ReadInput): Promise<void> {
+    return new Promise((resolve, reject) => {
+      let isOver = false;
+      let busy: Promise<void> | undefined;
+      const over = (): void => {
+        isOver = true;
+        signal.removeEventListener('abort', onAbort);
+      };
+      const fail = (error: unknown): void => {
+        over();
+        answer.destroy();
+        reject(error);
+      };
+      // The request may be over before its answer has been taken: then it alone would not hear of this.
+      const onAbort = (): void => fail(endOf(signal));
+      const goOn = (): void => {
+        busy = undefined;
+        if (isOver) return;
         watch.resume(idleMs);
+        answer.resume();
+      };
+      if (signal.aborted) {
+        onAbort();
+        return;
       }
-    } catch (error) {
-      throw this.#reasonOf(error);
-    }
+      signal.addEventListener('abort', onAbort, { once: true });
+      answer.on('data', (chunk: Buffer) => {
+        // What Node has read already it hands out even after the end of the request, or of the connection.
+        if (isOver || this.#reason !== undefined) return;
+        watch.resume(idleMs);
+        try {
+          busy = take(chunk);
+          if (busy === undefined) return;
+          answer.pause();
+          // While the agent does not take it, the silence is not the upstream's.
+          watch.pause();
+          busy.then(goOn, fail);
+        } catch (error) {
+          fail(error);
+        }
+      });
+      const finish = (error?: unknown): void => {
+        over();
+        if (this.#reason === undefined && !error) resolve();
+        else reject(this.#reasonOf(error));
+      };
+      // The last chunk may still be on its way to the agent when the end of the answer is here.
+      finished(answer, { writable: false }, (error) => {
+        if (busy === undefined || error) finish(error);
+        else busy.then(() => finish(), fail);
+      });
+    });
   }
 
   /** Why a request or its answer broke off. */
@@ -146,6 +185,13 @@ export class UpstreamConnection {
     const detail = error instanceof Error ? error.message : String(error);
     return new CallRefused(rejection('INFERENCE_UNAVAILABLE', `the connection broke: ${detail}`));
   }
+}
+
+interface ReadInput {
+  readonly take: TakeChunk;
+  readonly watch: StallWatch;
+  readonly idleMs: number;
+  readonly signal: AbortSignal;
 }
 
 /** Keeps the one socket between requests as Node's agents do, the server's `keep-alive` header included. */

@@ -19,11 +19,15 @@ export interface UpstreamAnswer {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
   /**
-   * The body, once, as fast as it is taken. Whoever stops taking ends the request. Its errors are `CallRefused` or
-   * `AgentHungUp`.
+   * Hands the body on, once, each chunk in the very step in which it came. Resolves when all of it has been taken.
+   *
+   * @throws CallRefused, AgentHungUp; and what `take` threw, or rejected with, which ends the request
    */
-  readonly chunks: AsyncIterable<Buffer>;
+  readonly read: (take: TakeChunk) => Promise<void>;
 }
+
+/** Takes one chunk. Where it gives a promise, nothing more comes before that has resolved. */
+export type TakeChunk = (chunk: Buffer) => Promise<void> | undefined;
 
 /** Where answers come from: the confidential-inference service, or a provider. */
 export interface Upstream extends Component {

@@ -19,7 +19,7 @@ export interface ReadStableOptions<T> {
   readonly limitMs?: number;
 }
 
-/** A process that was not scheduled for a while has seen few readings: that alone must not be called unstable. */
+/** A process that was not scheduled for a while has seen few readings: that alone is neither a failure nor unstable. */
 const FEWEST_READINGS = 5;
 
 /**
@@ -46,7 +46,7 @@ export async function readStable<T>(options: ReadStableOptions<T>): Promise<Read
     // Back at the settled content, with only failures in between: it was being written, and nothing has changed.
     if (next.key === settledKey && !otherContentSeen) return next;
     if (next.key === previous.key) {
-      if (next.ok || now - standsSince >= limitMs) return next;
+      if (next.ok || (now - standsSince >= limitMs && readings >= FEWEST_READINGS)) return next;
     } else {
       if (now - startedAt >= limitMs && readings >= FEWEST_READINGS) return unstable(limitMs);
       standsSince = now;

@@ -83,3 +83,24 @@ agents:
 test('an address that others could reach is refused', () => {
   assert.throws(() => load(`agents: { a: { command: [a], listen: '0.0.0.0:9000', measure: ${measure} } }`), /loopback/);
 });
+
+test('models are simulated unless a provider is named; its files are found from the folder of this one', () => {
+  const agents = `agents:\n  a: { command: [a], measure: ${measure} }\n`;
+  assert.deepEqual(load(agents).inference, { kind: 'simulated' });
+  const { inference } = load(
+    `${agents}inference: { provider: { base_url: 'https://models.example/v1', api_key_file: keys/provider } }\n`,
+  );
+  assert.deepEqual(inference, {
+    kind: 'provider',
+    provider: { base_url: 'https://models.example/v1', api_key_file: join(folder, 'keys/provider'), model_map: {} },
+  });
+});
+
+test('a provider without TLS is refused where it is not on this machine', () => {
+  const text = `agents:\n  a: { command: [a], measure: ${measure} }\ninference: { provider: { insecure_base_url: 'http://models.example/v1' } }\n`;
+  assert.throws(
+    () => load(text),
+    (error: unknown) =>
+      error instanceof ConfigError && error.problems.some(({ path }) => path.startsWith('inference.provider')),
+  );
+});

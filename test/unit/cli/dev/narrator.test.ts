@@ -115,3 +115,65 @@ test('what nobody foresaw is told when it is a warning or an error, and only the
   assert.equal(tell(narrator, 'authority', event), undefined);
   assert.equal(tell(narrator, 'authority', { ...event, level: 'error' })?.text, 'the authority: disk_on_fire sda');
 });
+
+test('drift in use is told as such, once: not again for the call that showed it', () => {
+  const narrator = new Narrator();
+  const inUse = { correlationId: 'id-1' };
+  const call = { ...ownDrift, remoteAddress: '127.0.0.1:4000', correlationId: 'id-1', inUse };
+  assert.equal(tell(narrator, 'sidecar planner', call), undefined);
+  tell(narrator, 'sidecar planner', cutForOwnDrift);
+  assert.equal(
+    tell(narrator, 'sidecar planner', { ...ownDrift, remoteAddress: '', correlationId: 'id-1', inUse })?.text,
+    'DRIFT in the system prompt of planner, as it is in use → 1 session and 2 connections cut in 3.1 ms',
+  );
+});
+
+test('a refused call to the model is told with its reason; that it comes again is the same story', () => {
+  const narrator = new Narrator();
+  const refused = {
+    event: 'model_call_refused',
+    level: 'warn',
+    code: 'TOOLS_DRIFT',
+    detail: 'in use: tools[3] is new',
+  };
+  const first = tell(narrator, 'sidecar planner', { ...refused, correlationId: 'id-1' });
+  const second = tell(narrator, 'sidecar planner', { ...refused, correlationId: 'id-2', detail: 'in use: tools[4]' });
+  assert.equal(first?.text, 'planner called its model and was refused, TOOLS_DRIFT: in use: tools[3] is new');
+  assert.equal(first.tone, 'note');
+  assert.equal(second?.key, first.key);
+});
+
+test('evidence is told: accepted as what it is, refused loudly, and accepted again', () => {
+  const narrator = new Narrator();
+  const attested = { event: 'inference_service_attested', service: 'spiffe://dev.local/inference/default' };
+  const refused = {
+    event: 'inference_service_refused',
+    level: 'warn',
+    code: 'EVIDENCE_MEASUREMENT_UNKNOWN',
+    detail: 'measured sha256:aa',
+  };
+  const accepted = tell(narrator, 'sidecar planner', attested);
+  assert.equal(accepted?.tone, 'quiet');
+  assert.match(accepted.text, /SIMULATED/);
+  const problem = tell(narrator, 'sidecar planner', refused);
+  assert.equal(problem?.tone, 'bad');
+  assert.match(
+    problem.text,
+    /^planner does not trust the inference service, EVIDENCE_MEASUREMENT_UNKNOWN: .* no prompt/,
+  );
+  // That of another agent is another story.
+  assert.equal(tell(narrator, 'sidecar researcher', attested)?.tone, 'quiet');
+  assert.equal(tell(narrator, 'sidecar planner', attested)?.text, 'planner trusts the inference service again');
+});
+
+test('the inference service says that it is simulated, and what is wrong with it', () => {
+  const narrator = new Narrator();
+  const ready = tell(narrator, 'inference service', { event: 'inference_ready', listen: '127.0.0.1:17200' });
+  assert.match(ready?.text ?? '', /at 127\.0\.0\.1:17200: SIMULATED/);
+  assert.equal(tell(narrator, 'inference service', { event: 'joined' }), undefined);
+  const refused = { event: 'connection_refused', level: 'warn', detail: 'no client certificate' };
+  assert.equal(
+    tell(narrator, 'inference service', refused)?.text,
+    'the inference service: connection_refused no client certificate',
+  );
+});

@@ -113,3 +113,20 @@ test('ends in good order explain nothing, unless they are asked for by id', () =
 test('an agent whose name merely ends alike is not meant', () => {
   assert.equal(findDecision([sidecar('spiffe://dev.local/agent/my-planner', [cut])], { agent: 'planner' }), undefined);
 });
+
+test('of drift in use, the call that shows the place is explained, but not one that drifted in something else', () => {
+  const inUse = { correlationId: 'id-2' };
+  const prompt = decision({
+    subject: 'self',
+    rejection: { ...drift, inUse: { correlationId: 'id-1' } },
+    where: { at: 'messages[0].content', prompt: 'main', observedBytes: 5, byteOffset: 4 },
+  });
+  const tools = decision({
+    at: prompt.at + 1000,
+    subject: 'self',
+    correlationId: 'id-2',
+    rejection: rejection('TOOLS_DRIFT', 'in use: tools[3] is not approved as it is offered', { self: true, inUse }),
+  });
+  assert.equal(findDecision([sidecar(PLANNER, [prompt])], { agent: 'planner' })?.decision, prompt);
+  assert.equal(findDecision([sidecar(PLANNER, [tools, prompt])], { agent: 'planner' })?.decision, tools);
+});

@@ -41,7 +41,7 @@ test('where the agent has to listen: a port also as HOST and PORT, a socket not'
   assert.deepEqual(of('unix:/s/agent.sock'), ['unix:/s/agent.sock', undefined, undefined]);
 });
 
-test('the inference port takes the place of any provider; a key of one’s own stays, else there is one that opens nothing', () => {
+test('the inference port takes the place of any provider, and a key that opens nothing that of any key', () => {
   const model = (inherited: Record<string, string>, inference: string | undefined) => {
     const at = inference === undefined ? addresses : { ...addresses, inference };
     const { OPENAI_BASE_URL, OPENAI_API_KEY } = agentEnvironment({ ...nothing, inherited, addresses: at });
@@ -49,15 +49,12 @@ test('the inference port takes the place of any provider; a key of one’s own s
   };
   const own = { OPENAI_BASE_URL: 'https://api.example/v1', OPENAI_API_KEY: 'sk-own' };
   assert.deepEqual(model({}, undefined), [undefined, undefined]);
-  assert.deepEqual(model(own, '127.0.0.1:17010'), ['http://127.0.0.1:17010/v1', 'sk-own']);
-  for (const inherited of [{}, { OPENAI_API_KEY: '' }]) {
-    assert.deepEqual(model(inherited, '127.0.0.1:17010'), [
-      'http://127.0.0.1:17010/v1',
-      'not-a-key--the-sidecar-has-it',
-    ]);
+  const noKey = 'not-a-key--the-sidecar-has-it';
+  for (const inherited of [{}, { OPENAI_API_KEY: '' }, own]) {
+    assert.deepEqual(model(inherited, '127.0.0.1:17010'), ['http://127.0.0.1:17010/v1', noKey]);
   }
-  // No client of this API can call a unix socket by its URL.
-  assert.deepEqual(model({}, 'unix:/s/inference.sock'), [undefined, undefined]);
+  // No client of this API can call a unix socket by its URL; but neither is it to call somebody else with a key.
+  assert.deepEqual(model(own, 'unix:/s/inference.sock'), [own.OPENAI_BASE_URL, noKey]);
 });
 
 test('env goes over everything, with addresses filled in', () => {

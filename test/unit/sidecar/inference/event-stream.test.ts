@@ -8,7 +8,11 @@ import {
   type ServerEvent,
 } from '../../../../src/sidecar/inference/event-stream.ts';
 
-const read = (reader: EventReader, text: string | Buffer) => [...reader.push(Buffer.from(text))];
+const read = (reader: EventReader, text: string | Buffer) => {
+  const events: ServerEvent[] = [];
+  reader.push(Buffer.from(text), (event) => events.push(event));
+  return events;
+};
 
 test('events come out the same, whatever the chunks they came in', () => {
   const data = fc.string({ unit: 'grapheme', minLength: 1 }).filter((text) => !/[\r\n]/.test(text));
@@ -20,7 +24,7 @@ test('events come out the same, whatever the chunks they came in', () => {
       const found: ServerEvent[] = [];
       let from = 0;
       for (const at of [...cuts.filter((cut) => cut < bytes.length).toSorted((a, b) => a - b), bytes.length]) {
-        found.push(...reader.push(bytes.subarray(from, at)));
+        found.push(...read(reader, bytes.subarray(from, at)));
         from = at;
       }
       assert.deepEqual(found, events);
@@ -63,9 +67,9 @@ test('a line that comes byte by byte is looked through once, not once for each b
   const reader = new EventReader(1024 * 1024);
   const byte = Buffer.from('x');
   const before = process.cpuUsage();
-  for (const start of Buffer.from('data: ')) assert.deepEqual([...reader.push(Buffer.from([start]))], []);
-  for (let sent = 0; sent < 512 * 1024; sent += 1) reader.push(byte).next();
-  const [event] = [...reader.push(Buffer.from('\n\n'))];
+  assert.deepEqual(read(reader, 'data: '), []);
+  for (let sent = 0; sent < 512 * 1024; sent += 1) reader.push(byte, () => assert.fail('no event is whole'));
+  const [event] = read(reader, '\n\n');
   const { user } = process.cpuUsage(before);
   assert.equal(event?.data.length, 512 * 1024);
   // Once for each byte it is more than a minute.

@@ -40,6 +40,21 @@ test('a failure counts after it stood for 30 ms', async () => {
   assert.ok(tookMs >= 30, `after ${tookMs} ms`);
 });
 
+test('a failure seen twice by a process that was held up in between does not count yet', async () => {
+  let reads = 0;
+  const outcome = await readStable({
+    read: () => {
+      reads += 1;
+      const until = performance.now() + (reads === 2 ? 60 : 0);
+      while (performance.now() < until);
+      return reads < 3 ? bad('empty') : good('a');
+    },
+    settledKey: 'a',
+    clock: systemClock,
+  });
+  assert.deepEqual([outcome.key, reads], ['a', 3]);
+});
+
 test('a source that flips to other content and back must agree with itself twice', async () => {
   const { outcome, reads } = await settle([good('b'), good('a'), good('a')], 'a');
   assert.deepEqual([outcome.key, reads], ['a', 3]);
