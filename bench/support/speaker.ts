@@ -88,6 +88,7 @@ export async function createSpeaker(options: SpeakerOptions): Promise<Speaker> {
     receiver,
     channel: () => identity.current.channel(),
     wantedPeers: () => [],
+    onRevoked: () => undefined,
   });
   watch.start();
   identity.measured(options.measurement);

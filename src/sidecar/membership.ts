@@ -46,6 +46,7 @@ export interface MembershipDeps {
   readonly onToken: () => void;
   readonly onRotated: () => void;
   readonly onState: (change: { readonly refresh: boolean }) => void;
+  readonly onRevoked: (cause: Rejection) => void;
 }
 
 /** What the instance has through being a member of the mesh: its identity, and its connection to the authority. */
@@ -56,6 +57,7 @@ export class MeshMembership implements Component {
   readonly #receiver: StateReceiver;
   #identity: InstanceIdentity | undefined;
   #watch: StateWatch | undefined;
+  #revocation: Rejection | undefined;
   #reporter: Reporter | undefined;
 
   constructor(deps: MembershipDeps) {
@@ -100,12 +102,28 @@ export class MeshMembership implements Component {
     });
     const channel = () => identity.current.channel();
     this.#identity = identity;
-    this.#watch = new StateWatch({ ...this.#deps, receiver: this.#receiver, channel });
+    this.#watch = new StateWatch({
+      ...this.#deps,
+      receiver: this.#receiver,
+      channel,
+      onRevoked: (cause) => this.#heardOfRevocation(cause),
+    });
     const reporter = new Reporter({ ...this.#deps, channel });
     this.#reporter = reporter;
     decisions.onDecision((decision) => reporter.add(decision));
     readiness.onChange(() => reporter.changed());
     await this.#receiver.restore();
+  }
+
+  /** Why the authority gives us nothing any more, where it said that we are revoked. */
+  get revocation(): Rejection | undefined {
+    return this.#revocation;
+  }
+
+  #heardOfRevocation(cause: Rejection | undefined): void {
+    const isNews = cause !== undefined && this.#revocation === undefined;
+    this.#revocation = cause;
+    if (isNews) this.#deps.onRevoked(cause);
   }
 
   /** Begins to receive state and to renew; called when everything that reacts to it is in place. */

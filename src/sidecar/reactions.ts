@@ -94,6 +94,11 @@ export class Reactions {
     if (membership.joined) membership.identity.wake();
   }
 
+  /** The authority says that we are revoked. Peers end our sessions; what no peer sees, we end ourselves. */
+  revoked(cause: Rejection): void {
+    this.#deps.inference?.cut(cause);
+  }
+
   /** A token that says what is measured now, or lives longer, has arrived. */
   tokenRenewed(): void {
     const { standing, keepAlive, pool } = this.#deps;

@@ -174,6 +174,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
     onToken: () => reactions.tokenRenewed(),
     onRotated: () => reactions.rotated(),
     onState: (change) => reactions.stateChanged(change),
+    onRevoked: (cause) => reactions.revoked(cause),
   });
   const selfPorts: AdmissionPorts = {
     self,
@@ -289,6 +290,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
       roots,
       identity: generation,
       ownRejection,
+      revocation: () => membership.revocation,
       heldUnder: () => standing.heldUnder,
       liveSessions: () => registry.live().length,
     });

@@ -3,12 +3,15 @@ import { test } from 'node:test';
 import type { RejectionCode } from '../../src/domain/rejection.ts';
 import { chat, errorOf } from '../support/model-caller.ts';
 import { plannerWithService } from '../support/model-mesh.ts';
+import { pollUntil } from '../support/poll-until.ts';
 import { newRoot, type EvidenceFacts } from '../support/model-service.ts';
 
 const OTHER_DIGEST = `sha256:${'b'.repeat(64)}` as const;
 
 /** What a service could say instead of the truth, and what it is refused for. */
-function lies(): Record<string, [code: RejectionCode, evidence: (facts: EvidenceFacts) => object]> {
+function lies(
+  accepted: () => string,
+): Record<string, [code: RejectionCode, evidence: (facts: EvidenceFacts) => object]> {
   const foreign = newRoot();
   let earlier: string | undefined;
   return {
@@ -27,6 +30,7 @@ function lies(): Record<string, [code: RejectionCode, evidence: (facts: Evidence
         return { evidence: earlier };
       },
     ],
+    'evidence that was accepted on another connection': ['EVIDENCE_STALE', () => ({ evidence: accepted() })],
     'evidence that is too old': [
       'EVIDENCE_STALE',
       ({ claims, sign }) => ({ evidence: sign({ iat: claims.iat - 3600 }) }),
@@ -43,8 +47,15 @@ function lies(): Record<string, [code: RejectionCode, evidence: (facts: Evidence
 test('without acceptable evidence nothing leaves the machine, and the sidecar says why', async (t) => {
   const { planner, service } = await plannerWithService(t, { inference: { attestation_interval: '1s' } });
   await planner.waitFor('sidecar_ready');
+  let accepted = '';
+  const good = ({ sign }: EvidenceFacts) => ({ evidence: (accepted = sign()) });
+  service.evidence = good;
+  await pollUntil(
+    () => accepted,
+    (evidence) => evidence !== '',
+  );
   assert.equal((await chat(planner)).status, 200);
-  for (const [lie, [code, evidence]] of Object.entries(lies())) {
+  for (const [lie, [code, evidence]] of Object.entries(lies(() => accepted))) {
     await t.test(lie, async () => {
       const [from, before] = [planner.sidecar.mark(), service.prompts.length];
       service.evidence = evidence;
@@ -55,7 +66,7 @@ test('without acceptable evidence nothing leaves the machine, and the sidecar sa
       assert.equal(service.prompts.length, before, 'no prompt has arrived');
       assert.match(await planner.admin('/readyz'), new RegExp(`"inference".*${code}`, 's'));
       assert.deepEqual(JSON.parse(await planner.admin('/readyz/mesh')), []);
-      service.evidence = ({ sign }) => ({ evidence: sign() });
+      service.evidence = good;
       // A call does not wait for the next look on schedule.
       assert.equal((await chat(planner)).status, 200);
       await planner.waitFor('inference_service_attested', () => true, { from });

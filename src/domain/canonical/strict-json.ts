@@ -295,8 +295,19 @@ const loneSurrogate = (cursor: Cursor): JsonError => failure(cursor, 'lone_surro
 
 /** Lines and columns count from 1; columns in UTF-16 code units, as most editors do. */
 function failure(cursor: Cursor, code: JsonErrorCode, complaint: string, offset = cursor.at): JsonError {
-  const lines = cursor.text.slice(0, offset).split(/\r\n|\r|\n/);
-  const column = (lines.at(-1)?.length ?? 0) + 1;
+  const { line, column } = positionOf(cursor.text, offset);
   const where = offset >= cursor.text.length ? ', at the end' : '';
-  return new JsonError(code, offset, `${complaint} (${lines.length}:${column}${where})`);
+  return new JsonError(code, offset, `${complaint} (${line}:${column}${where})`);
+}
+
+/** Counted, not split: a text of eight million line ends would make as many strings, and keep everybody waiting. */
+function positionOf(text: string, offset: number): { readonly line: number; readonly column: number } {
+  let [line, start] = [1, 0];
+  for (let at = 0; at < offset; at++) {
+    const unit = text.charCodeAt(at);
+    if (unit !== LINE_FEED && unit !== CARRIAGE_RETURN) continue;
+    if (unit === CARRIAGE_RETURN || text.charCodeAt(at - 1) !== CARRIAGE_RETURN) line++;
+    start = at + 1;
+  }
+  return { line, column: offset - start + 1 };
 }

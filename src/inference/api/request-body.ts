@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { JsonError, parseStrictJsonBytes, type JsonObject } from '../../domain/canonical/strict-json.ts';
 import { anyObjectAt, ShapeError } from '../../domain/json-shape.ts';
+import { ByteCollector } from '../../platform/byte-collector.ts';
 import { ApiError, invalidRequest } from './api-error.ts';
 
 /** A tool's schema may be deep; a prompt is not. */
@@ -20,14 +21,12 @@ export async function readJsonBody(request: IncomingMessage, maxBytes: number): 
 
 async function readBytes(request: IncomingMessage, maxBytes: number): Promise<Buffer> {
   if (Number(request.headers['content-length'] ?? 0) > maxBytes) throw tooLarge(maxBytes);
-  const chunks: Buffer[] = [];
-  let size = 0;
+  const body = new ByteCollector();
   for await (const chunk of request as AsyncIterable<Buffer>) {
-    size += chunk.length;
-    if (size > maxBytes) throw tooLarge(maxBytes);
-    chunks.push(chunk);
+    if (body.length + chunk.length > maxBytes) throw tooLarge(maxBytes);
+    body.push(chunk);
   }
-  return Buffer.concat(chunks, size);
+  return body.take();
 }
 
 function tooLarge(maxBytes: number): ApiError {

@@ -3,6 +3,7 @@ import { isEvidenceNonce } from '../../domain/inference/evidence.ts';
 import type { Clock } from '../../platform/clock.ts';
 import type { Logger } from '../../platform/logger.ts';
 import type { RandomSource } from '../../platform/random.ts';
+import { RateLimit } from '../../platform/rate-limit.ts';
 import type { InferenceConfig, ServedModel } from '../config.ts';
 import type { InferenceMetrics, RequestOutcome, ServiceEndpoint } from '../inference-metrics.ts';
 import { answerTo } from '../model/answer.ts';
@@ -41,15 +42,19 @@ interface Route {
 }
 
 const ID_BYTES = 12;
+/** A caller whose certificate has ended can go on asking: it must not fill the disk. */
+const REFUSED_LINES = { burst: 100, perSecond: 2 } as const;
 
 /** Decides what a request is for, answers it, and counts how it ended. Paths are compared exactly. */
 export class Router {
   readonly #options: RouterOptions;
   readonly #routes: ReadonlyMap<string, Route>;
+  readonly #refusedLines: RateLimit;
   #answering = 0;
 
   constructor(options: RouterOptions) {
     this.#options = options;
+    this.#refusedLines = new RateLimit({ ...REFUSED_LINES, clock: options.clock });
     this.#routes = new Map<string, Route>([
       ['/v1/models', { endpoint: 'models', method: 'GET', handle: (_, response) => this.#models(response) }],
       ['/v1/attestation', { endpoint: 'attestation', method: 'GET', handle: (...args) => this.#attestation(...args) }],
@@ -100,7 +105,9 @@ export class Router {
   #assertCaller(request: IncomingMessage): void {
     const problem = this.#options.callerProblem(request);
     if (problem === undefined) return;
-    this.#options.logger.warn('caller_refused', { peer: request.socket.remoteAddress, detail: problem });
+    if (this.#refusedLines.take()) {
+      this.#options.logger.warn('caller_refused', { peer: request.socket.remoteAddress, detail: problem });
+    }
     const message = 'the certificate of this connection is not one of an agent of this mesh, or not any more';
     throw new ApiError({ status: 401, message, type: 'authentication_error', code: 'certificate_refused' });
   }

@@ -2,9 +2,10 @@ import { once } from 'node:events';
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
 import { parseStrictJsonBytes } from '../../domain/canonical/strict-json.ts';
 import { rejection } from '../../domain/rejection.ts';
+import { after } from '../../platform/clock.ts';
 import { checkAnswer, isObject, StreamCheck, type AnswerRules, type Usage } from './answer-check.ts';
 import { collect } from './attested-connection.ts';
-import { AgentHungUp, CallRefused, errorBody } from './call-refused.ts';
+import { AgentHungUp, CallRefused, endOf, errorBody } from './call-refused.ts';
 import { EventReader, EventStreamError, writeEvent } from './event-stream.ts';
 import type { UpstreamAnswer } from './upstream.ts';
 
@@ -12,6 +13,8 @@ export interface RelayInput {
   readonly answer: UpstreamAnswer;
   readonly response: ServerResponse;
   readonly correlationId: string;
+  /** Ends it at any time; see `endOf`. */
+  readonly signal: AbortSignal;
   /** `undefined` for what is no call: then only its form is checked. */
   readonly rules: AnswerRules;
   readonly isStream: boolean;
@@ -36,6 +39,8 @@ const EVENTS_TYPE = /^text\/event-stream(?:\s*;.*)?$/i;
 /** Errors that are about the sidecar's own credentials: the agent has none, and must not learn ours from them. */
 const OWN_CREDENTIALS: ReadonlySet<number> = new Set([401, 403, 407]);
 const MAX_ERROR_BYTES = 64 * 1024;
+/** For the agent to read why its answer ends, in ms. */
+const LAST_WORDS_MS = 1000;
 
 /**
  * Passes an answer on, checked: not a byte of it before it is known to be of the right form and by the approved model.
@@ -67,7 +72,7 @@ async function relayWhole({ answer, response, rules, limits, onUsage }: RelayInp
 }
 
 async function relayEvents(input: RelayInput): Promise<void> {
-  const { answer, response, rules, limits, onFirstEvent, onUsage } = input;
+  const { answer, response, signal, rules, limits, onFirstEvent, onUsage } = input;
   if (!EVENTS_TYPE.test(answer.headers['content-type'] ?? '')) throw invalid('the answer is not text/event-stream');
   const reader = new EventReader(limits.eventBytes);
   const check = new StreamCheck(rules);
@@ -86,7 +91,7 @@ async function relayEvents(input: RelayInput): Promise<void> {
       isFull = !response.write(text);
     }
     if (refused !== undefined) throw refused;
-    return isFull ? drained(response) : undefined;
+    return isFull ? drained(response, signal) : undefined;
   });
   if (!check.over || !reader.atRest) throw invalid('the answer broke off before its end');
   response.end();
@@ -107,11 +112,16 @@ async function relayError({ answer, response, correlationId }: RelayInput): Prom
   response.writeHead(status, { ...forwarded(headers), 'content-type': 'application/json' }).end(JSON.stringify(body));
 }
 
-/** An answer that has begun can only be ended: with an error that clients know, and without the mark of a whole one. */
+/**
+ * An answer that has begun can only be ended: with an error that clients know, and without the mark of a whole one. An
+ * agent that does not read it loses its connection: nothing is kept for it.
+ */
 export function endWithError(response: ServerResponse, cause: CallRefused, correlationId: string): void {
   const { error } = errorBody(cause, correlationId);
   const data = JSON.stringify({ type: 'error', ...error, error });
   response.end(writeEvent({ event: 'error', data }));
+  const cancel = after({ delayMs: LAST_WORDS_MS, run: () => response.destroy(), keepAlive: false });
+  response.once('close', cancel);
 }
 
 /** What of a chunk may go on, and what stands against the rest. */
@@ -142,18 +152,12 @@ interface ChunkInput extends Pick<RelayInput, 'onUsage'> {
   readonly check: StreamCheck;
 }
 
-/** @throws AgentHungUp */
-async function drained(response: ServerResponse): Promise<void> {
-  const gone = new AbortController();
-  const onClose = (): void => gone.abort();
-  response.once('close', onClose);
+/** Waits for the agent to read on; not longer than the call may go on. @throws CallRefused, AgentHungUp */
+async function drained(response: ServerResponse, signal: AbortSignal): Promise<void> {
   try {
-    if (response.destroyed) throw new AgentHungUp('the agent hung up');
-    await once(response, 'drain', { signal: gone.signal });
+    await once(response, 'drain', { signal });
   } catch (cause) {
-    throw new AgentHungUp('the agent hung up', { cause });
-  } finally {
-    response.off('close', onClose);
+    throw signal.aborted ? endOf(signal) : new AgentHungUp('the agent hung up', { cause });
   }
 }
 

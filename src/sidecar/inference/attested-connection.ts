@@ -4,6 +4,7 @@ import { parseStrictJsonBytes } from '../../domain/canonical/strict-json.ts';
 import { objectAt, stringAt } from '../../domain/json-shape.ts';
 import { rejection, type Rejection } from '../../domain/rejection.ts';
 import type { InspectedPeer } from '../../membership/peer-inspection.ts';
+import { ByteCollector } from '../../platform/byte-collector.ts';
 import { CallRefused } from './call-refused.ts';
 import { UpstreamConnection, type UpstreamConnectionOptions } from './upstream-connection.ts';
 import type { UpstreamAnswer } from './upstream.ts';
@@ -129,17 +130,15 @@ export interface AttestInput {
 
 /** The whole body of an answer. @throws CallRefused when there is more than so many bytes */
 export async function collect(answer: UpstreamAnswer, maxBytes: number): Promise<Buffer> {
-  const parts: Buffer[] = [];
-  let length = 0;
+  const body = new ByteCollector();
   await answer.read((chunk) => {
-    length += chunk.length;
-    if (length > maxBytes) {
+    if (body.length + chunk.length > maxBytes) {
       throw new CallRefused(rejection('INFERENCE_ANSWER_INVALID', `the answer has more than ${maxBytes} bytes`));
     }
-    parts.push(chunk);
+    body.push(chunk);
     return undefined;
   });
-  return Buffer.concat(parts);
+  return body.take();
 }
 
 function readEvidence(bytes: Buffer): string | Rejection {

@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer';
+import { ByteCollector } from '../../platform/byte-collector.ts';
 
 /** One event of a `text/event-stream` (WHATWG HTML, section 9.2), as far as the API uses it. */
 export interface ServerEvent {
@@ -14,7 +15,6 @@ export class EventStreamError extends Error {
 
 const LINE_FEED = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
-const NOTHING = Buffer.alloc(0);
 /** As many lines make one event at most: the API's have two or three. */
 const MAX_LINES = 1000;
 const FIELD = /^([a-z]+)(?:: ?(.*))?$/s;
@@ -26,7 +26,8 @@ const FIELD = /^([a-z]+)(?:: ?(.*))?$/s;
  */
 export class EventReader {
   readonly #maxBytes: number;
-  #rest: Buffer = NOTHING;
+  /** Of a line that has not ended. */
+  readonly #rest = new ByteCollector();
   #event = '';
   #data: string[] = [];
   #held = 0;
@@ -38,7 +39,13 @@ export class EventReader {
 
   /** Gives each event as soon as it is whole: those before an error are good. @throws EventStreamError, or what `take` threw */
   push(chunk: Buffer, take: (event: ServerEvent) => void): void {
-    const bytes = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
+    this.#rest.push(chunk);
+    // What came before was looked through when it came: not again for every byte that follows.
+    if (chunk.includes(LINE_FEED)) this.#lines(this.#rest.take(), take);
+    if (this.#held + this.#rest.length > this.#maxBytes) throw this.#tooLarge();
+  }
+
+  #lines(bytes: Buffer, take: (event: ServerEvent) => void): void {
     let from = 0;
     for (let at = bytes.indexOf(LINE_FEED); at >= 0; at = bytes.indexOf(LINE_FEED, from)) {
       const end = at > from && bytes[at - 1] === CARRIAGE_RETURN ? at - 1 : at;
@@ -47,8 +54,7 @@ export class EventReader {
       if (event !== undefined) take(event);
     }
     // Not an empty part of it: that would keep all of what was read last.
-    this.#rest = from === bytes.length ? NOTHING : bytes.subarray(from);
-    if (this.#held + this.#rest.length > this.#maxBytes) throw this.#tooLarge();
+    if (from < bytes.length) this.#rest.push(bytes.subarray(from));
   }
 
   /** Whether the stream stops between two events. */

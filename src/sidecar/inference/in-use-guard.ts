@@ -11,7 +11,7 @@ import { driftDimension, rejection, type Rejection } from '../../domain/rejectio
 import type { Clock } from '../../platform/clock.ts';
 import type { DecisionLog } from '../decision-log.ts';
 import type { MeasurementResult } from '../measure/measurement-result.ts';
-import { CallRefused } from './call-refused.ts';
+import { CallRefused, type RefusalWords } from './call-refused.ts';
 import type { InUseOverlay } from './in-use-overlay.ts';
 
 export interface InUseGuardDeps {
@@ -23,6 +23,7 @@ export interface InUseGuardDeps {
   readonly atRest: () => MeasurementResult;
   readonly state: () => MeshState | undefined;
   readonly ownRejection: () => Rejection | undefined;
+  readonly revocation: () => Rejection | undefined;
   /** Id of the baseline that this agent is held under. */
   readonly heldUnder: () => string | undefined;
   readonly book: PromptBook;
@@ -61,6 +62,8 @@ export class InUseGuard {
    * that an earlier call showed, which a call that matches ends.
    */
   standing(): Rejection | undefined {
+    const revoked = this.#deps.revocation();
+    if (revoked !== undefined) return revoked;
     const own = this.#deps.ownRejection();
     if (own === undefined || own.code === 'ASSURANCE_TOO_LOW') return undefined;
     return own.inUse === undefined ? own : this.#driftAtRest();
@@ -79,7 +82,9 @@ export class InUseGuard {
     const world = this.#world();
     const verdict = checkInUse(call, world);
     if (verdict.matches) {
-      overlay.matched(onlyWayToModel ? dimensionsInUse(call, verdict, world.measurement) : []);
+      // A call that anybody could have made shows nothing of the agent.
+      const shows = onlyWayToModel && callerIsAgent();
+      overlay.matched(shows ? dimensionsInUse(call, verdict, world.measurement) : []);
       return this.#admitted(call, { observed: false, world });
     }
     const cause: Rejection = { ...verdict.rejection, detail: detailOf(verdict), inUse: { correlationId } };
@@ -93,7 +98,7 @@ export class InUseGuard {
     // Before the cut, so that whoever reads of the cut finds here what brought it about.
     decisions.callRefused({ ...about, sessionsEnded });
     if (callerIsAgent()) overlay.drifted(verdict, { correlationId });
-    throw new CallRefused(cause, wordsOf(verdict, cause));
+    throw new CallRefused(cause, callerIsAgent() ? wordsOf(verdict, cause) : wordsForStrangers(verdict, cause));
   }
 
   #admitted(call: ModelCall, { observed, world }: { observed: boolean; world: InUseWorld }): AdmittedCall {
@@ -150,8 +155,21 @@ function detailOf({ rejection: { detail }, where }: Mismatch): string {
   return `${detail}: it departs at byte ${where.byteOffset} (it has ${where.observedBytes}${expected})`;
 }
 
+/**
+ * What a caller may know who need not be the agent: without positions and lengths, by which it could find out the
+ * approved prompt, byte by byte.
+ */
+function wordsForStrangers({ rejection: { code, detail }, at }: Mismatch, { inUse }: Rejection): RefusalWords {
+  const dimension = driftDimension(code);
+  return {
+    message: `${detail}. Nothing was sent to the model. Operators see where: ait explain --id ${inUse?.correlationId ?? ''}`,
+    ...(at !== undefined && { param: at }),
+    more: dimension === undefined ? {} : { dimension },
+  };
+}
+
 /** What the agent's developer needs to find the place. Positions and lengths, never a digest or a text. */
-function wordsOf({ rejection: cause, where, at }: Mismatch, { detail, inUse }: Rejection) {
+function wordsOf({ rejection: cause, where, at }: Mismatch, { detail, inUse }: Rejection): RefusalWords {
   const dimension = driftDimension(cause.code);
   const places: Record<string, JsonValue> = {
     ...(dimension !== undefined && { dimension }),

@@ -4,11 +4,12 @@ import { dirname } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { rejection } from '../../domain/rejection.ts';
 import { clearStaleSocket } from '../../platform/admin-socket.ts';
-import { after } from '../../platform/clock.ts';
+import { after, type Clock } from '../../platform/clock.ts';
 import type { Component } from '../../platform/component.ts';
 import { contain } from '../../platform/contain.ts';
 import { listen } from '../../platform/listen-address.ts';
 import type { Logger } from '../../platform/logger.ts';
+import { RateLimit } from '../../platform/rate-limit.ts';
 import { parseLocalAddress } from '../local-address.ts';
 import { CallRefused, errorBody } from './call-refused.ts';
 
@@ -19,6 +20,7 @@ export interface InferencePortOptions {
   readonly socketMode: number;
   /** For the agent to send a whole request, in ms. */
   readonly requestTimeoutMs: number;
+  readonly clock: Clock;
   readonly logger: Logger;
   readonly take: (request: IncomingMessage, response: ServerResponse) => Promise<void>;
   readonly newCorrelationId: () => string;
@@ -31,18 +33,22 @@ const CHECKING_MS = 500;
 /** For the agent to read why, in ms. */
 const LAST_WORDS_MS = 1000;
 const OTHERS = 0o007;
+/** Whoever can open the port can send what is no request as often as they like: it must not fill the disk. */
+const REFUSED_LINES = { burst: 100, perSecond: 2 } as const;
 
 /** Where the agent calls its model: an HTTP server beside it, on a unix socket or on loopback. */
 export class InferencePort implements Component {
   readonly name = 'inference port';
   readonly #options: InferencePortOptions;
   readonly #server: Server;
+  readonly #refusedLines: RateLimit;
   #address = '';
   #isClosedToOthers = false;
 
   constructor(options: InferencePortOptions) {
     this.#options = options;
-    const { logger, take, requestTimeoutMs } = options;
+    const { logger, take, requestTimeoutMs, clock } = options;
+    this.#refusedLines = new RateLimit({ ...REFUSED_LINES, clock });
     const handle = (request: IncomingMessage, response: ServerResponse): void => {
       const giveUp = () => response.destroy();
       contain(take(request, response), { logger, what: 'carrying a call to the model', giveUp });
@@ -115,7 +121,9 @@ export class InferencePort implements Component {
         : rejection('INFERENCE_REQUEST_INVALID', `not an HTTP request that this port reads: ${code}`),
     );
     const { status } = refused;
-    this.#options.logger.info('model_request_refused', { code: refused.rejection.code, detail: refused.message });
+    if (this.#refusedLines.take()) {
+      this.#options.logger.info('model_request_refused', { code: refused.rejection.code, detail: refused.message });
+    }
     const body = JSON.stringify(errorBody(refused, this.#options.newCorrelationId()));
     const head = `HTTP/1.1 ${status} ${isSlow ? 'Request Timeout' : 'Bad Request'}\r\ncontent-type: application/json\r\n`;
     socket.end(`${head}content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`);

@@ -68,13 +68,13 @@ export const inferenceSection = v.pipe(
     agent_only: v.pipe(
       v.optional(v.boolean(), false),
       v.description(
-        "Your statement that nobody but the agent can open this loopback port. Only then do calls count as the agent's own, and drift in them ends its sessions; a unix socket that is closed to others counts by itself. Default false.",
+        "Your statement that nobody but the agent can open this loopback port. Only then do calls count as the agent's own: drift in them ends its sessions, what matches is in_use, and the caller is told where a prompt departs; a unix socket that is closed to others counts by itself. Default false.",
       ),
     ),
     only_way_to_model: v.pipe(
       v.optional(v.boolean(), false),
       v.description(
-        'Your statement that the agent has no other way to any model (network policy). Only then is the assurance in_use claimed. Default false.',
+        "Your statement that the agent has no other way to any model (network policy). Only then is the assurance in_use claimed, and only of calls that count as the agent's own. Default false.",
       ),
     ),
     service: v.optional(service),

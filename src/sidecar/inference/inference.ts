@@ -49,6 +49,8 @@ export interface InferenceDeps {
   /** What we show; `undefined` before this instance is a member. */
   readonly identity: () => { readonly tls: TlsContext; readonly thumbprint: string } | undefined;
   readonly ownRejection: () => Rejection | undefined;
+  /** The authority's word that this instance, or its agent, is revoked. */
+  readonly revocation: () => Rejection | undefined;
   readonly heldUnder: () => string | undefined;
   readonly liveSessions: () => number;
 }
@@ -99,6 +101,7 @@ export class Inference {
       listen: config.listen,
       socketMode,
       requestTimeoutMs: timeouts.request,
+      clock,
       logger,
       take: (request, response) => calling.take(request, response),
       newCorrelationId: () => newCorrelationId({ random }),

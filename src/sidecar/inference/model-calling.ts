@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ModelCall } from '../../domain/inference/model-call.ts';
-import type { Rejection } from '../../domain/rejection.ts';
+import { rejection, type Rejection } from '../../domain/rejection.ts';
 import type { Clock } from '../../platform/clock.ts';
 import type { Logger } from '../../platform/logger.ts';
 import { RateLimit } from '../../platform/rate-limit.ts';
@@ -65,6 +65,7 @@ export class ModelCalling {
     const startedAt = clock.monotonic();
     let open: OpenCall | undefined;
     try {
+      throwPipelined(response);
       open = calls.begin(correlationId);
       const story: Story = {
         request,
@@ -120,6 +121,7 @@ export class ModelCalling {
       answer,
       response,
       correlationId: open.correlationId,
+      signal: open.signal,
       rules: { endpoint, models: names.answersFor(call.model) },
       isStream: call.stream,
       limits,
@@ -187,6 +189,16 @@ interface Failure {
   readonly response: ServerResponse;
   readonly correlationId: string;
   readonly model: string;
+}
+
+/**
+ * An answer that has to wait for the one before has no connection yet, and Node does not tell it of a hang-up: the call
+ * would stay open for good. No client of the API sends the next request so early.
+ */
+function throwPipelined({ socket }: ServerResponse): void {
+  if (socket !== null) return;
+  const detail = 'the request was sent before the one before was answered (pipelining), which is not accepted';
+  throw new CallRefused(rejection('INFERENCE_REQUEST_INVALID', detail), { message: detail });
 }
 
 function throwRefused(cause: Rejection | undefined): void {

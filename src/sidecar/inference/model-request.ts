@@ -4,6 +4,7 @@ import type { ModelCall, ModelEndpoint } from '../../domain/inference/model-call
 import { ModelCallError } from '../../domain/inference/model-call-error.ts';
 import { parseModelCall } from '../../domain/inference/parse-model-call.ts';
 import { rejection } from '../../domain/rejection.ts';
+import { ByteCollector } from '../../platform/byte-collector.ts';
 import { foreignRequest } from '../../platform/foreign-request.ts';
 import { AgentHungUp, CallRefused } from './call-refused.ts';
 
@@ -59,9 +60,12 @@ export async function readModelCall(
   request: IncomingMessage,
   { endpoint, maxBytes, response }: ReadingInput,
 ): Promise<ModelCall> {
-  const { 'content-type': type = '', 'content-encoding': encoding } = request.headers;
+  const { 'content-type': type = '', 'content-encoding': encoding, 'transfer-encoding': transfer } = request.headers;
   if (!JSON_TYPE.test(type)) throw invalid('the body must be application/json in UTF-8');
   if (encoding !== undefined && encoding !== 'identity') throw invalid('a compressed body is not accepted');
+  // Node undoes the chunks, and leaves the rest of the list as it is.
+  if (transfer !== undefined && transfer.toLowerCase() !== 'chunked')
+    throw invalid('a body may be chunked, and no more');
   if (request.headers.expect !== undefined) response.writeContinue();
   const bytes = await readBody(request, maxBytes);
   try {
@@ -96,21 +100,21 @@ async function readBody(request: IncomingMessage, maxBytes: number): Promise<Buf
     { message: `the body has more than ${maxBytes} bytes` },
   );
   if (declared > MAX_DISCARDED_BYTES) throw refused;
-  let chunks: Buffer[] = [];
+  const body = new ByteCollector();
   let length = 0;
   try {
     for await (const chunk of request as AsyncIterable<Buffer>) {
       length += chunk.length;
       if (length > MAX_DISCARDED_BYTES) throw refused;
-      if (length > maxBytes) chunks = [];
-      else chunks.push(chunk);
+      if (length > maxBytes) body.take();
+      else body.push(chunk);
     }
   } catch (error) {
     if (error instanceof CallRefused) throw error;
     throw new AgentHungUp('the body never came to its end', { cause: error });
   }
   if (length > maxBytes) throw refused;
-  return Buffer.concat(chunks);
+  return body.take();
 }
 
 function unescaped(text: string): string | undefined {

@@ -8,7 +8,7 @@ import { rejection } from '../../domain/rejection.ts';
 import { after, type Clock } from '../../platform/clock.ts';
 import type { Logger } from '../../platform/logger.ts';
 import type { Readiness } from '../../platform/readiness.ts';
-import { CallRefused } from './call-refused.ts';
+import { CallRefused, endOf } from './call-refused.ts';
 import { ConnectionPool } from './connection-pool.ts';
 import { INFERENCE_BLOCKER } from './inference-blocker.ts';
 import type { ProviderConfig } from './inference-section.ts';
@@ -113,16 +113,18 @@ export class ProviderUpstream implements Upstream {
         ? tlsConnect({ ...publicTlsOptions(host, this.#caPems), port })
         : tcpConnect({ host, port });
       socket.setNoDelay(true);
-      const fail = (detail: string): void => {
+      const giveUp = (cause: Error): void => {
         finish();
         socket.destroy();
-        reject(new CallRefused(rejection('INFERENCE_UNAVAILABLE', `${this.#url.host}: ${detail}`)));
+        reject(cause);
       };
+      const fail = (detail: string): void =>
+        giveUp(new CallRefused(rejection('INFERENCE_UNAVAILABLE', `${this.#url.host}: ${detail}`)));
       const cancel = after({
         delayMs: connectTimeoutMs,
         run: () => fail(`no connection within ${connectTimeoutMs} ms`),
       });
-      const onAbort = (): void => fail('the call ended before there was a connection');
+      const onAbort = (): void => giveUp(endOf(signal));
       const onError = (error: Error): void => fail(error.message);
       const finish = (): void => {
         cancel();

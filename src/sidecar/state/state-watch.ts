@@ -1,11 +1,12 @@
 import type { ClientReadableStream } from '@grpc/grpc-js';
 import type { SpiffeId } from '../../domain/agent-id.ts';
+import { rejection, type Rejection } from '../../domain/rejection.ts';
 import { after } from '../../platform/clock.ts';
 import type { Logger } from '../../platform/logger.ts';
 import { Backoff, type RandomSource } from '../../platform/random.ts';
 import type { WatchResponse__Output } from '../../wire/generated/ait/v1/WatchResponse.ts';
 import { StateClient } from '../../wire/services.ts';
-import type { AuthorityChannel } from '../../membership/authority-channel.ts';
+import { AuthorityError, type AuthorityChannel } from '../../membership/authority-channel.ts';
 import type { StateReceiver } from './state-receiver.ts';
 
 export interface StateWatchDeps {
@@ -15,6 +16,11 @@ export interface StateWatchDeps {
   readonly channel: () => AuthorityChannel;
   /** Whom our agent is configured to call. */
   readonly wantedPeers: () => readonly SpiffeId[];
+  /**
+   * The authority says that we are revoked; `undefined`: it gives us state. It is told no other way: whoever is revoked
+   * gets no state any more, and so not the one that says so.
+   */
+  readonly onRevoked: (cause: Rejection | undefined) => void;
 }
 
 const RETRY = { minMs: 200, maxMs: 10_000 } as const;
@@ -54,7 +60,7 @@ export class StateWatch {
   }
 
   #open(): void {
-    const { receiver, channel, logger } = this.#deps;
+    const { receiver, channel, logger, onRevoked } = this.#deps;
     const head = receiver.state?.head;
     const opened = channel();
     const call = opened.client(StateClient).Watch({
@@ -69,7 +75,9 @@ export class StateWatch {
     };
     call.on('data', ({ head: jws, objects, trustBundle }: WatchResponse__Output) => {
       if (this.#call !== call) return;
-      if (receiver.receive({ head: jws, objects, trustBundle })) this.#backoff.reset();
+      if (!receiver.receive({ head: jws, objects, trustBundle })) return;
+      this.#backoff.reset();
+      onRevoked(undefined);
     });
     let over = false;
     const retry = (error?: unknown) => {
@@ -83,10 +91,11 @@ export class StateWatch {
       const delayMs = this.#backoff.next();
       if (error !== undefined) {
         opened.close();
-        logger.warn('state_watch_broken', {
-          error: opened.explain(error as never).message,
-          retryMs: Math.round(delayMs),
-        });
+        const failure = opened.explain(error as never);
+        logger.warn('state_watch_broken', { error: failure.message, retryMs: Math.round(delayMs) });
+        if (failure instanceof AuthorityError && failure.reason === 'REVOKED') {
+          onRevoked(rejection('REVOKED', failure.message, { self: true }));
+        }
       }
       this.#cancelRetry = after({ delayMs, run: () => this.#open(), keepAlive: false });
     };

@@ -166,3 +166,21 @@ describe('parseStrictJsonBytes', () => {
     assert.throws(() => parseStrictJsonBytes(bytes(0x5b, 0x5b), { maxDepth: 1 }), { code: 'too_deep' });
   });
 });
+
+test('the position is found in time and memory that are small beside the text, whatever the text is', () => {
+  const before = process.memoryUsage().heapUsed;
+  assert.match(refusalOf(`${'\r\n'.repeat(1_000_000)}x`), / \(1000001:1\)$/);
+  assert.match(refusalOf(`${'\n\r'.repeat(1_000_000)}x`), / \(1000002:1\)$/);
+  const grown = process.memoryUsage().heapUsed - before;
+  assert.ok(grown < 32 * 1024 * 1024, `${grown} bytes`);
+
+  function refusalOf(text: string): string {
+    try {
+      parseStrictJson(text);
+    } catch (error) {
+      if (error instanceof JsonError) return error.message;
+      throw error;
+    }
+    return 'it was accepted';
+  }
+});

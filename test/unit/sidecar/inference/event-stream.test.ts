@@ -62,3 +62,16 @@ test('a stream that stops within an event is not at rest', () => {
     assert.equal(reader.atRest, false, text);
   }
 });
+
+test('a line that comes byte by byte is looked through once, not once for each byte', () => {
+  const reader = new EventReader(1024 * 1024);
+  const byte = Buffer.from('x');
+  const before = process.cpuUsage();
+  assert.deepEqual(read(reader, 'data: '), []);
+  for (let sent = 0; sent < 512 * 1024; sent += 1) reader.push(byte, () => assert.fail('no event is whole'));
+  const [event] = read(reader, '\n\n');
+  const { user } = process.cpuUsage(before);
+  assert.equal(event?.data.length, 512 * 1024);
+  // Once for each byte it is more than a minute.
+  assert.ok(user < 15_000_000, `${user} µs`);
+});
