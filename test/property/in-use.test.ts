@@ -106,7 +106,7 @@ describe('whole tuples', () => {
           const whole = baselines.some(
             (each) =>
               each.knowledge === rest.knowledge &&
-              (each.model === null || each.model === offered.model) &&
+              each.model === offered.model &&
               offered.tools.every((tool) => each.tools?.includes(tool) === true) &&
               (each.prompts === null
                 ? texts.length === 0

@@ -12,7 +12,7 @@ import {
 import { DRIFT_CODES, rejection, type Rejection } from '../rejection.ts';
 import type { InUseDifference, InUseVerdict } from './in-use.ts';
 import type { ModelCall } from './model-call.ts';
-import { observedTuple } from './observed-tuple.ts';
+import { observedTuple, unmeasuredModel } from './observed-tuple.ts';
 import type { PromptBook } from './prompt-book.ts';
 import {
   comparePrompt,
@@ -55,8 +55,7 @@ interface Comparison {
  * 1's prompt with version 2's tools, both approved, is drift.
  *
  * Fails closed: no baseline in force fits nothing; no instruction at all fits only where that was approved; a tool
- * offered where none is approved is drift. A baseline without a model approves none in particular: the id is not
- * compared then.
+ * offered where none is approved is drift, and so is any call where a baseline has no model.
  */
 export function checkInUse(call: ModelCall, world: InUseWorld): InUseVerdict {
   const { measurement, now, heldUnder } = world;
@@ -161,8 +160,9 @@ function comparePromptDimension(
 function modelAsSeen(
   approved: ModelDigest | null,
   { measured, id }: { readonly measured: ModelDigest | null; readonly id: string },
-): ModelDigest | null {
-  if (approved === null) return null;
+): ModelDigest {
+  // An agent that is approved to have no model has none to call.
+  if (approved === null) return measured?.id === id ? measured : unmeasuredModel(id);
   return measured?.id === id ? measured : { ...approved, id };
 }
 

@@ -1,7 +1,7 @@
 import { AIT_JSON_1, type Digest } from '../canonical/digest.ts';
 import { canonicalizeJson } from '../canonical/jcs.ts';
 import { digestTupleToJson, MAX_MEASUREMENT_BYTES, MAX_PROMPTS, MAX_TOOLS } from '../measurement-json.ts';
-import type { DigestTuple, PromptDigest } from '../measurement.ts';
+import type { DigestTuple, ModelDigest, PromptDigest } from '../measurement.ts';
 
 /** What a call showed, under the names that it has in a measurement. */
 export interface SeenInCall {
@@ -33,7 +33,7 @@ export function observedTuple(rest: DigestTuple, { prompt, tools, modelId }: See
     const tuple: DigestTuple = {
       system_prompt: prompt === undefined ? null : { prompts: withPrompt(rest.system_prompt?.prompts ?? {}, prompt) },
       knowledge_base: rest.knowledge_base,
-      model: rest.model && { ...rest.model, id: modelId },
+      model: rest.model === null ? unmeasuredModel(modelId) : { ...rest.model, id: modelId },
       tools: known.size === 0 ? null : { canonicalization: AIT_JSON_1, tools: recordOf(known) },
     };
     const fits = known.size <= MAX_TOOLS && sizeOf(tuple) <= MAX_MEASUREMENT_BYTES - ROOM;
@@ -41,6 +41,11 @@ export function observedTuple(rest: DigestTuple, { prompt, tools, modelId }: See
     if (name === undefined) return tuple;
     known.delete(name);
   }
+}
+
+/** A model that was called and never measured: nothing but its id is known. */
+export function unmeasuredModel(id: string): ModelDigest {
+  return { provider: 'unknown', id, version: 'unknown' };
 }
 
 function withPrompt(

@@ -48,6 +48,7 @@ export class InUseOverlay {
   #confirmed: { readonly serial: number; readonly shown: ReadonlySet<Dimension> } | undefined;
   /** How often calls have changed the result: serial numbers go on growing. */
   #changes = 0;
+  #made: { readonly of: readonly unknown[]; readonly result: MeasurementResult } | undefined;
 
   constructor(options: InUseOverlayOptions) {
     this.#options = options;
@@ -58,8 +59,16 @@ export class InUseOverlay {
     return this.#drift;
   }
 
-  /** The newest result, as it is to be judged. */
+  /** The newest result, as it is to be judged: the very same object until something changes, for many ask for it. */
   current(): MeasurementResult {
+    const of = [this.#options.atRest(), this.#drift, this.#confirmed, this.#changes] as const;
+    if (this.#made === undefined || of.some((part, index) => part !== this.#made?.of[index])) {
+      this.#made = { of, result: this.#make() };
+    }
+    return this.#made.result;
+  }
+
+  #make(): MeasurementResult {
     const result = this.#options.atRest();
     const serial = result.serial + this.#changes;
     if (!result.ok) return { ...result, serial };

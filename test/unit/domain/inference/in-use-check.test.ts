@@ -245,10 +245,11 @@ describe('drift in use', () => {
     assert.ok(check({ ...good, tools: [] }, without).matches);
   });
 
-  test('another model; where none is approved the id is not compared', () => {
+  test('another model; where none is approved, any', () => {
     const { at, rejection } = mismatch(check({ ...good, model: 'small' }, v1), v1.baselines);
     assert.deepEqual([at, rejection.code], ['model', 'MODEL_DRIFT']);
-    assert.ok(check({ ...good, model: 'small' }, worldOf({ ...V1, model: null })).matches);
+    const none = check({ ...good, model: 'small' }, worldOf({ ...V1, model: null }));
+    assert.ok(!none.matches && none.rejection.code === 'MODEL_DRIFT', 'who has no model has none to call');
   });
 
   test('no prompt is drift unless approved, as is a prompt where none is approved', () => {
