@@ -6,8 +6,8 @@ import { slopeOf, type Point } from './statistics.ts';
  * under these calls, 10 to 20 MB. What goes on growing after that is a leak.
  */
 const WARM_UP_MS = 5 * 60_000;
-/** From fewer there is no slope to tell. */
-const MIN_SAMPLES = 12;
+/** Samples of a process that span less tell of its garbage collector, not of a leak, minutes. */
+const MIN_SPAN_MINUTES = 5;
 
 /**
  * The resident memory of the processes of a mesh over time, by role. A process that was started again has the slope of
@@ -45,9 +45,11 @@ export class MemoryTrend {
   }
 
   #slopeOf(role: string): number | undefined {
-    const processes = [...(this.#samples.get(role)?.values() ?? [])];
-    const slope = slopeOf(...processes);
-    return processes.flat().length < MIN_SAMPLES || Number.isNaN(slope) ? undefined : slope;
+    const longEnough = [...(this.#samples.get(role)?.values() ?? [])].filter(
+      (points) => points.at(-1)!.x - points[0]!.x >= MIN_SPAN_MINUTES,
+    );
+    const slope = slopeOf(...longEnough);
+    return Number.isNaN(slope) ? undefined : slope;
   }
 }
 

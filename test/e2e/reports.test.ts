@@ -58,6 +58,11 @@ test('what sidecars report, and what the verbs make of it', async (t) => {
   });
 
   await t.test('`ait status` says so on one screen, observe mode included', async (st) => {
+    await pollUntil(
+      () => ask<InstanceView[]>('/instances'),
+      (all) => all.length === 3 && all.every(({ state }) => state === 'ready'),
+      LATE,
+    );
     const ait = await elsewhere(st);
     const { code, output } = await ait(['status', '--operator', admin]);
     assert.equal(code, 0, output);
