@@ -67,7 +67,7 @@ export class HpackDecoder {
     this.#failed = true;
     const reader = new BlockReader(block);
     let changesTable = this.#readSizeUpdates(reader);
-    let fields: HeaderField[] = [];
+    const fields: HeaderField[] = [];
     let listBytes = 0;
     while (!reader.atEnd) {
       const first = reader.first;
@@ -86,11 +86,10 @@ export class HpackDecoder {
       }
       listBytes += fieldBytes(field);
       if (listBytes <= this.#maxListBytes) fields.push(field);
-      else fields = [];
     }
     this.#failed = false;
     if (changesTable) this.#repeated.clear();
-    if (listBytes > this.#maxListBytes) return { tooLarge: true, listBytes };
+    if (listBytes > this.#maxListBytes) return { tooLarge: true, fields, listBytes };
     const decoded: HeaderBlock = { tooLarge: false, fields, listBytes, derived: undefined };
     if (!changesTable) this.#repeated.offer(block, hash, decoded);
     return decoded;

@@ -13,9 +13,11 @@ export interface HeaderBlock {
   derived: unknown;
 }
 
-/** A block whose list is larger than was allowed: decoded for the table's sake, its fields are gone. */
+/** A block whose list is larger than was allowed: decoded for the table's sake. */
 export interface TooLargeBlock {
   readonly tooLarge: true;
+  /** The first ones, as far as they fit. */
+  readonly fields: readonly HeaderField[];
   /** Of the whole list, in bytes. */
   readonly listBytes: number;
 }
