@@ -9,6 +9,7 @@ import { contain } from '../platform/contain.ts';
 import type { Logger } from '../platform/logger.ts';
 import { resetSocket } from '../platform/reset-socket.ts';
 import { listen } from '../platform/listen-address.ts';
+import type { SessionCalls } from './calls/session-calls.ts';
 import { dialData, type DataDiallerDeps } from './data/data-dialler.ts';
 import type { DecisionLog } from './decision-log.ts';
 import { parseLocalAddress } from './local-address.ts';
@@ -25,6 +26,7 @@ export interface OutboundOptions extends DataDiallerDeps {
   readonly pool: SessionPool;
   readonly continuity: SessionContinuity;
   readonly metrics: SidecarMetrics;
+  readonly calls: SessionCalls;
   readonly decisions: DecisionLog;
   readonly logger: Logger;
 }
@@ -106,7 +108,7 @@ export class Outbound implements Component {
 
   /** One connection of the agent, unread until the peer has accepted it. */
   async #carry(agent: Socket): Promise<void> {
-    const { pool, peer, registry, metrics, continuity } = this.#options;
+    const { pool, peer, registry, metrics, decisions, calls, continuity } = this.#options;
     for (let attempt = 1; ; attempt += 1) {
       const pooled = await pool.sessionTo(peer);
       if (!pooled.ok) {
@@ -116,7 +118,7 @@ export class Outbound implements Component {
       const { session } = pooled;
       const dialled = await dialData(session, agent, this.#options);
       if (dialled.ok) {
-        await dialled.connection.carry(session, { registry, metrics, direction: 'outbound' });
+        await dialled.connection.carry(session, { registry, metrics, decisions, calls, direction: 'outbound' });
         return;
       }
       // Not a byte has passed. The instance has another certificate now, or is gone: a new exchange will tell.

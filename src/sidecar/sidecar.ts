@@ -18,6 +18,7 @@ import { systemRandom, type RandomSource } from '../platform/random.ts';
 import { Readiness } from '../platform/readiness.ts';
 import { adminRoutes, type SidecarAddresses } from './admin-routes.ts';
 import { APP_BLOCKERS, AppWatch } from './app/app-watch.ts';
+import { SessionCalls } from './calls/session-calls.ts';
 import type { SidecarConfig } from './config.ts';
 import { ConfigReload, type ConfigSource } from './config-reload.ts';
 import { DataAcceptor } from './data/data-acceptor.ts';
@@ -231,6 +232,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
   });
 
   // --- ways in and out
+  const calls = new SessionCalls({ ...core, self, state: () => membership.state });
   const control = new ControlServer((call, peer) => {
     const giveUp = () => peer.raw.destroy();
     contain(acceptExchange(call, peer, keepAlive.deps), { logger, what: 'accepting an exchange', giveUp });
@@ -239,6 +241,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
     registry,
     metrics,
     decisions,
+    calls,
     instanceId: () => membership.identity.current.instanceId,
     appAddress: () => live.config.app?.address,
     onAppUnreached: (detail) => app.unreached(detail),
@@ -268,7 +271,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
     logger,
     peers: () => live.peers,
     make: (peer, listen) =>
-      new Outbound({ ...core, peer, listen, pool, continuity, decisions, registry, roots, timing, socketMode }),
+      new Outbound({ ...core, peer, listen, pool, continuity, decisions, calls, registry, roots, timing, socketMode }),
     onLeft: (peer) => reactions.peerRemoved(peer),
     drainMs: () => live.config.timing.drain,
   });
