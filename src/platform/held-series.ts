@@ -24,6 +24,10 @@ export class HeldSum implements SeriesHolder {
     this.#write = options.write;
   }
 
+  get live(): boolean {
+    return this.#claimed;
+  }
+
   add(amount: number): void {
     if (!this.#claimed && !this.#claim() && !this.#isLevel) return;
     this.#total += amount;
@@ -64,6 +68,10 @@ export class HeldObservations implements SeriesHolder {
     this.#family = options.family;
     this.#labels = options.labels;
     this.#at = options.at;
+  }
+
+  get live(): boolean {
+    return this.#into !== undefined;
   }
 
   observe(value: number): void {

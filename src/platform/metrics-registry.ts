@@ -40,9 +40,11 @@ type Arguments<Labels extends LabelSets, Value extends readonly unknown[]> = key
 export interface SumSeries {
   /** By how much; of a counter 0 or more. */
   add(amount: number): void;
+  /** Whether it is one of the series that there are: it has been used, found room, and was not evicted since. */
+  readonly live: boolean;
 }
 /** One series of a histogram, likewise. */
-export interface ObservationSeries {
+export interface ObservationSeries extends Pick<SumSeries, 'live'> {
   observe(value: number): void;
 }
 
