@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import { authoritySection } from './authority-link/authority-section.ts';
+import { callsSection } from './calls/calls-section.ts';
 import { LOG_LEVELS } from '../platform/logger.ts';
 import { durationField, hostPortField, listenField, pathField } from '../platform/config-fields.ts';
 import { MINUTE, SECOND, agentName, count, localAddress } from './config-fields.ts';
@@ -114,6 +115,13 @@ export const sidecarConfigSchema = v.strictObject({
       ),
     }),
     {},
+  ),
+  calls: callsSection,
+  access_log: v.pipe(
+    v.optional(v.boolean(), false),
+    v.description(
+      'Whether every call between agents is a line of the log, at level info. Paths are in it, without their query; headers are not. Default false.',
+    ),
   ),
   log_level: v.optional(v.picklist(LOG_LEVELS), 'info'),
 });

@@ -1,5 +1,6 @@
 import { DIMENSIONS } from '../domain/measurement.ts';
 import { REJECTION_CODES } from '../domain/rejection.ts';
+import { createCallMetrics } from './calls/call-metrics.ts';
 import { createInferenceMetrics } from './inference/inference-metrics.ts';
 import { FAILURE_REASONS } from './measure/measurement-problem.ts';
 import type { MetricsRegistry } from '../platform/metrics-registry.ts';
@@ -166,6 +167,7 @@ export function createSidecarMetrics(registry: MetricsRegistry) {
       name: 'config_restart_needed',
       help: 'Settings that differ on disk and count only after a restart.',
     }),
+    ...createCallMetrics(registry, direction),
     ...createInferenceMetrics(registry),
     buildInfo: registry.gauge({
       name: 'build_info',
