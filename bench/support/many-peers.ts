@@ -76,7 +76,7 @@ async function withData(session: Session, { deps, registry }: Speaker): Promise<
     clock,
     registry,
     roots: deps.roots,
-    timing: { handshakeTimeoutMs: 5000, exchangeTimeoutMs: 5000 },
+    timing: { connectTimeoutMs: 5000, handshakeTimeoutMs: 5000, exchangeTimeoutMs: 5000 },
   });
   if (!data.ok) {
     agent.destroy();

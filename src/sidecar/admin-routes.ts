@@ -14,6 +14,7 @@ import type { Generation } from './identity/generation.ts';
 import type { MeasurementResult } from './measure/measurer.ts';
 import type { OutageMargin } from './outage.ts';
 import type { PromptMemory } from './measure/prompt-memory.ts';
+import type { PeerReport } from './peer-views.ts';
 import type { SessionRegistry } from './session/session-registry.ts';
 
 /** Where a sidecar listens, as bound. */
@@ -48,6 +49,7 @@ export interface AdminDeps {
   readonly generation: () => Generation | undefined;
   readonly outage: () => OutageMargin | undefined;
   readonly addresses: () => SidecarAddresses;
+  readonly peers: () => readonly PeerReport[];
   /** Forgets drift that a call of the agent showed. @returns whether there was any. */
   readonly clearInUseDrift: () => boolean;
 }
@@ -71,6 +73,7 @@ export function adminRoutes(deps: AdminDeps): AdminRoutes {
         connections: session.connections.size,
       })),
     }),
+    'GET /peers': () => ({ body: deps.peers() }),
     'GET /config': () => {
       const config = deps.config();
       return { body: { ...config, authority: redacted(config.authority) } };

@@ -7,12 +7,32 @@ import { MINUTE, SECOND, agentName, count, localAddress } from './config-fields.
 import { inferenceSection } from './inference/inference-section.ts';
 import { measureSection } from './measure/measure-schema.ts';
 
+/** Each is a TLS connection with a proof every few seconds, on both sides. */
+const MAX_INSTANCES = 64;
+
 const peer = v.strictObject({
   agent: agentName('The peer: its name in this trust domain, or a whole SPIFFE ID.'),
   listen: localAddress(
     'Where our agent calls this peer: unix:/path or a loopback host:port (port 0: the system chooses).',
   ),
   address: v.optional(hostPortField("The peer's inbound address. Default: what the authority knows of its instances.")),
+  instances: count(
+    2,
+    'How many instances of the peer our connections are spread over, where the authority knows several and more than one connection is open; each costs both sides a session. One behind `address`, whatever this says.',
+    MAX_INSTANCES,
+  ),
+  eject_after: count(
+    5,
+    'Failures in a row after which an instance gets no new connections for a while, if others are left; or, where all instances fail, after which connections are refused at once for a while.',
+  ),
+  limits: v.optional(
+    v.strictObject({
+      connections: count(4096, 'Connections of our agent to this peer that may be open at once.'),
+      pending: count(1024, 'Of these, those that wait for an instance to take them.'),
+      calls: count(8192, 'Calls of our agent to this peer that may be open at once.'),
+    }),
+    {},
+  ),
 });
 
 /** The configuration of `ait sidecar`; keys in the file are exactly these. Anything else in the file is an error. */
@@ -75,6 +95,11 @@ export const sidecarConfigSchema = v.strictObject({
   ),
   timing: v.optional(
     v.strictObject({
+      connect_timeout: durationField(
+        '2s',
+        { atLeastMs: 50, atMostMs: MINUTE },
+        'For a TCP connection to another sidecar, before another instance is tried. Time enough to lose one packet.',
+      ),
       handshake_timeout: durationField('3s', { atLeastMs: 100, atMostMs: MINUTE }, 'For a TLS handshake.'),
       exchange_timeout: durationField(
         '5s',

@@ -94,6 +94,7 @@ function peersOf({ peers }: SidecarConfig, trustDomain: TrustDomain): Peers {
 
 function timingOf({ timing }: SidecarConfig): ExchangeTiming {
   return {
+    connectTimeoutMs: timing.connect_timeout,
     exchangeTimeoutMs: timing.exchange_timeout,
     handshakeTimeoutMs: timing.handshake_timeout,
     heartbeatMs: timing.heartbeat,

@@ -1,8 +1,7 @@
 import { chmod, mkdir } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
-import type { SpiffeId } from '../domain/agent-id.ts';
-import type { Rejection, RejectionCode } from '../domain/rejection.ts';
+import type { Rejection } from '../domain/rejection.ts';
 import { clearStaleSocket } from '../platform/admin-socket.ts';
 import type { Component } from '../platform/component.ts';
 import { contain } from '../platform/contain.ts';
@@ -10,21 +9,18 @@ import type { Logger } from '../platform/logger.ts';
 import { resetSocket } from '../platform/reset-socket.ts';
 import { listen } from '../platform/listen-address.ts';
 import type { SessionCalls } from './calls/session-calls.ts';
-import { dialData, type DataDiallerDeps } from './data/data-dialler.ts';
+import { placeConnection, type PlacingDeps } from './data/connection-placing.ts';
 import type { DecisionLog } from './decision-log.ts';
 import { parseLocalAddress } from './local-address.ts';
-import type { SessionContinuity } from './session/session-continuity.ts';
-import type { SessionPool } from './session/session-pool.ts';
+import type { PeerBudget } from './session/peer-budget.ts';
 import type { SidecarMetrics } from './sidecar-metrics.ts';
 
-export interface OutboundOptions extends DataDiallerDeps {
-  readonly peer: SpiffeId;
+export interface OutboundOptions extends PlacingDeps {
   /** `unix:/path` or `host:port` on loopback; port 0 lets the system choose. */
   readonly listen: string;
   /** Mode of a unix socket, for example 0o660. */
   readonly socketMode: number;
-  readonly pool: SessionPool;
-  readonly continuity: SessionContinuity;
+  readonly budget: PeerBudget;
   readonly metrics: SidecarMetrics;
   readonly calls: SessionCalls;
   readonly decisions: DecisionLog;
@@ -33,25 +29,6 @@ export interface OutboundOptions extends DataDiallerDeps {
 
 /** Each costs two sockets and what they buffer; beyond that the system keeps callers waiting. */
 const MAX_CONNECTIONS = 8192;
-
-/** What a data connection meets when the instance of its session is no longer what it was at the exchange. */
-const MOVED_ON: ReadonlySet<RejectionCode> = new Set([
-  'UNEXPECTED_PEER',
-  'WRONG_INSTANCE',
-  'PEER_UNREACHABLE',
-  'DATA_SESSION_UNKNOWN',
-  'DATA_PREFACE_INVALID',
-  'TLS_HANDSHAKE_FAILED',
-  'PEER_LOST',
-]);
-
-/** One that goes away in good order may be gone before our connection is there. */
-function movedOn({ code, peerSaid }: Rejection): boolean {
-  return MOVED_ON.has(code) || peerSaid?.reason === 'DRAINING';
-}
-
-/** Attempts to place one connection of the agent, of which nothing has been read yet, where nobody is to blame. */
-const ATTEMPTS = 3;
 
 /** Where the agent calls one peer: a plaintext socket beside it, whose connections travel through the mesh. */
 export class Outbound implements Component {
@@ -108,28 +85,20 @@ export class Outbound implements Component {
 
   /** One connection of the agent, unread until the peer has accepted it. */
   async #carry(agent: Socket): Promise<void> {
-    const { pool, peer, registry, metrics, decisions, calls, continuity } = this.#options;
-    for (let attempt = 1; ; attempt += 1) {
-      const pooled = await pool.sessionTo(peer);
-      if (!pooled.ok) {
-        this.#refuse(agent, '', pooled.cause);
-        return;
-      }
-      const { session } = pooled;
-      const dialled = await dialData(session, agent, this.#options);
-      if (dialled.ok) {
-        await dialled.connection.carry(session, { registry, metrics, decisions, calls, direction: 'outbound' });
-        return;
-      }
-      // Not a byte has passed. The instance has another certificate now, or is gone: a new exchange will tell.
-      const isContinued = dialled.hasRotated === true && (await continuity.now(session));
-      const isElsewhere = !isContinued && movedOn(dialled.cause);
-      if (isElsewhere) pool.retire(session);
-      const attempts = pool.gaveUpLeaving(session) || isContinued ? ATTEMPTS : isElsewhere ? 2 : 1;
-      if (attempt >= attempts || agent.destroyed) {
-        this.#refuse(agent, session.correlationId, dialled.cause);
-        return;
-      }
+    const { peer, budget, registry, metrics, decisions, calls } = this.#options;
+    const share = budget.open(peer);
+    if ('code' in share) {
+      this.#refuse(agent, '', share);
+      return;
+    }
+    try {
+      const placed = await placeConnection(agent, this.#options);
+      share.placed();
+      const how = { registry, metrics, decisions, calls, direction: 'outbound' } as const;
+      if (placed.ok) await placed.connection.carry(placed.session, how);
+      else this.#refuse(agent, placed.correlationId, placed.cause);
+    } finally {
+      share.give();
     }
   }
 

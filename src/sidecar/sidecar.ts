@@ -40,10 +40,13 @@ import { createPromptMemory } from './measure/prompt-memory.ts';
 import { MeshMembership } from './membership.ts';
 import { outageMargin } from './outage.ts';
 import { Outbound } from './outbound.ts';
+import { describePeers } from './peer-views.ts';
 import { OutboundSet } from './outbound-set.ts';
 import { Reactions } from './reactions.ts';
 import { SelfStanding } from './self-standing.ts';
 import { SessionContinuity } from './session/session-continuity.ts';
+import { PeerBudget } from './session/peer-budget.ts';
+import { poolRecord } from './session/pool-record.ts';
 import { SessionPool } from './session/session-pool.ts';
 import { SessionRegistry } from './session/session-registry.ts';
 import { createSidecarMetrics } from './sidecar-metrics.ts';
@@ -90,6 +93,8 @@ export interface Sidecar {
   readonly addresses: () => SidecarAddresses;
 }
 
+/** A peer that our agent has just ceased to call: what is left of it needs one instance. */
+const LONELY = { instances: 1, eject_after: 5 };
 const APP_CONNECT_TIMEOUT_MS = 2000;
 const PARK_MS = 1000;
 const MAX_PARKED = 64;
@@ -219,6 +224,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
     thumbprint: () => membership.identity.current.thumbprint,
     dial,
   });
+  const labelOf = (peer: SpiffeId) => decisions.peerLabel(peer);
   const pool = new SessionPool({
     ...core,
     addressesOf: (peer) => {
@@ -227,8 +233,17 @@ export function createSidecar(options: SidecarOptions): Sidecar {
       const endpoints = membership.state?.endpoints.get(peer) ?? [];
       return { addresses: endpoints.map(({ address }) => address), balanced: false };
     },
+    spreadingOf: (peer) => {
+      const { instances, eject_after } = live.peers.get(peer) ?? LONELY;
+      return { instances, ejectAfter: eject_after };
+    },
     dial,
     end: (session, cause) => registry.end(session, cause),
+    events: poolRecord({ ...core, labelOf }),
+  });
+  const budget = new PeerBudget({
+    limitsOf: (peer) => live.peers.get(peer)?.limits,
+    onExceeded: (peer, name) => metrics.budgetExceeded.add({ peer: labelOf(peer), budget: name }),
   });
 
   // --- ways in and out
@@ -271,7 +286,20 @@ export function createSidecar(options: SidecarOptions): Sidecar {
     logger,
     peers: () => live.peers,
     make: (peer, listen) =>
-      new Outbound({ ...core, peer, listen, pool, continuity, decisions, calls, registry, roots, timing, socketMode }),
+      new Outbound({
+        ...core,
+        peer,
+        listen,
+        pool,
+        budget,
+        continuity,
+        decisions,
+        calls,
+        registry,
+        roots,
+        timing,
+        socketMode,
+      }),
     onLeft: (peer) => reactions.peerRemoved(peer),
     drainMs: () => live.config.timing.drain,
   });
@@ -359,6 +387,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
       generation,
       outage,
       addresses: () => addresses(),
+      peers: () => describePeers({ peers: live.peers, pool, budget }),
       clearInUseDrift: () => overlay.clear(),
     }),
   });
