@@ -8,7 +8,7 @@ import { createServer, connect, type AddressInfo, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { loadMeasureConfig, measureOnce } from '../../src/cli/baseline/measure-once.ts';
 import { systemClock as clock } from '../../src/platform/clock.ts';
-import { SessionCalls } from '../../src/sidecar/calls/session-calls.ts';
+import { GateTerms } from '../../src/sidecar/calls/gate-terms.ts';
 import { dialData } from '../../src/sidecar/data/data-dialler.ts';
 import { dialExchange } from '../../src/sidecar/exchange/dialler.ts';
 import type { Session } from '../../src/sidecar/session/session.ts';
@@ -86,7 +86,7 @@ async function withData(session: Session, { deps, registry }: Speaker): Promise<
   const trickle = setInterval(() => agent.write('a trickle of bytes, back and forth'), TRICKLE_MS);
   agent.resume().once('close', () => clearInterval(trickle));
   const { metrics, decisions, self, random, ports } = deps;
-  const calls = new SessionCalls({ self, clock, random, state: () => ports.state() });
+  const calls = new GateTerms({ self, clock, random, state: () => ports.state() });
   const carried = data.connection.carry(session, { registry, metrics, decisions, calls, direction: 'outbound' });
   return { session: over, data: carried.then(nowMs) };
 }

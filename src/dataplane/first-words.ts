@@ -12,14 +12,12 @@ const TELLING_BYTES = 4;
  * decides: a client by its preface (RFC 9113, section 3.4), a server by its SETTINGS. Never rejects.
  *
  * @param client not read by anybody
- * @param server not read by anybody
+ * @param server not read by anybody; `undefined`: there is none yet
  */
-export function recognise(client: Duplex, server: Duplex): Promise<Protocol> {
+export function recognise(client: Duplex, server?: Duplex): Promise<Protocol> {
   return new Promise((resolve) => {
-    const said = new Map([
-      [client, NOTHING],
-      [server, NOTHING],
-    ]);
+    const said = new Map<Duplex, Buffer>();
+    for (const stream of [client, server]) if (stream !== undefined) said.set(stream, NOTHING);
     const done = (protocol: Protocol) => {
       for (const [stream, words] of said) {
         stream.off('readable', look);
@@ -35,9 +33,9 @@ export function recognise(client: Duplex, server: Duplex): Promise<Protocol> {
         const more = stream.destroyed ? null : (stream.read() as Buffer | null);
         if (more !== null) said.set(stream, Buffer.concat([words, more]));
       }
-      const protocol = byClient(said.get(client)!) ?? byServer(said.get(server)!);
+      const protocol = byClient(said.get(client)!) ?? (server && byServer(said.get(server)!));
       if (protocol !== undefined) done(protocol);
-      else if (client.destroyed || server.destroyed || client.readableEnded || server.readableEnded) done('nothing');
+      else if ([...said.keys()].some(({ destroyed, readableEnded }) => destroyed || readableEnded)) done('nothing');
     };
     for (const stream of said.keys()) {
       stream.on('readable', look);

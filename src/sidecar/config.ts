@@ -12,8 +12,10 @@ const MAX_INSTANCES = 64;
 
 const peer = v.strictObject({
   agent: agentName('The peer: its name in this trust domain, or a whole SPIFFE ID.'),
-  listen: localAddress(
-    'Where our agent calls this peer: unix:/path or a loopback host:port (port 0: the system chooses).',
+  listen: v.optional(
+    localAddress(
+      'Where our agent calls this peer: unix:/path or a loopback host:port (port 0: the system chooses). Leave it out where `outbound.listen` is enough.',
+    ),
   ),
   address: v.optional(hostPortField("The peer's inbound address. Default: what the authority knows of its instances.")),
   instances: count(
@@ -63,6 +65,13 @@ export const sidecarConfigSchema = v.strictObject({
         v.description(
           'Whether to be ready although the agent listens on more than loopback, so that it can be called without this sidecar. Default false.',
         ),
+      ),
+    }),
+  ),
+  outbound: v.optional(
+    v.strictObject({
+      listen: localAddress(
+        'One place where our agent calls all its peers: the `:authority` of the first call says which, as `<agent>.mesh` or the name alone; slashes in a name are dots. HTTP/2 only.',
       ),
     }),
   ),

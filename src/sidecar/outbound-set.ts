@@ -3,13 +3,13 @@ import { after } from '../platform/clock.ts';
 import type { Component } from '../platform/component.ts';
 import type { Logger } from '../platform/logger.ts';
 import type { Peers } from './live-config.ts';
-import type { Outbound } from './outbound.ts';
+import type { AgentListener } from './agent-listener.ts';
 
 export interface OutboundSetOptions {
   readonly logger: Logger;
   readonly peers: () => Peers;
   /** Makes the listener for one peer; it is not started. */
-  readonly make: (peer: SpiffeId, listen: string) => Outbound;
+  readonly make: (peer: SpiffeId, listen: string) => AgentListener;
   /** A peer is not to be called any more, or is to be found elsewhere: connections that are open finish. */
   readonly onLeft: (peer: SpiffeId) => void;
   /** How long connections of a listener that is gone may go on, in ms. */
@@ -18,7 +18,7 @@ export interface OutboundSetOptions {
 
 interface Entry {
   readonly listen: string;
-  readonly outbound: Outbound;
+  readonly outbound: AgentListener;
 }
 
 /** The listeners for our agent, one for each peer, as the configuration in force has them. */
@@ -26,7 +26,7 @@ export class OutboundSet implements Component {
   readonly name = 'outbound listeners';
   readonly #options: OutboundSetOptions;
   readonly #entries = new Map<SpiffeId, Entry>();
-  readonly #leaving = new Map<Outbound, () => void>();
+  readonly #leaving = new Map<AgentListener, () => void>();
 
   constructor(options: OutboundSetOptions) {
     this.#options = options;
@@ -87,7 +87,7 @@ export class OutboundSet implements Component {
     };
   }
 
-  #letGo(outbound: Outbound): void {
+  #letGo(outbound: AgentListener): void {
     const { logger, drainMs } = this.#options;
     outbound.refuseNew();
     const run = () => {

@@ -18,7 +18,7 @@ import { systemRandom, type RandomSource } from '../platform/random.ts';
 import { Readiness } from '../platform/readiness.ts';
 import { adminRoutes, type SidecarAddresses } from './admin-routes.ts';
 import { APP_BLOCKERS, AppWatch } from './app/app-watch.ts';
-import { SessionCalls } from './calls/session-calls.ts';
+import { GateTerms } from './calls/gate-terms.ts';
 import type { SidecarConfig } from './config.ts';
 import { ConfigReload, type ConfigSource } from './config-reload.ts';
 import { DataAcceptor } from './data/data-acceptor.ts';
@@ -247,7 +247,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
   });
 
   // --- ways in and out
-  const calls = new SessionCalls({ ...core, self, state: () => membership.state });
+  const calls = new GateTerms({ ...core, self, state: () => membership.state });
   const control = new ControlServer((call, peer) => {
     const giveUp = () => peer.raw.destroy();
     contain(acceptExchange(call, peer, keepAlive.deps), { logger, what: 'accepting an exchange', giveUp });

@@ -9,7 +9,6 @@ import type { DataConnection } from './data-connection.ts';
 import { dialData, type DataDiallerDeps } from './data-dialler.ts';
 
 export interface PlacingDeps extends DataDiallerDeps {
-  readonly peer: SpiffeId;
   readonly pool: SessionPool;
   readonly continuity: SessionContinuity;
 }
@@ -47,8 +46,8 @@ const ATTEMPTS_ELSEWHERE = 2;
  * Places one connection of the agent, of which nothing has been read yet, on an instance of the peer: on another at once
  * where the first cannot be reached or does not take it. Never on another for what admission found.
  */
-export async function placeConnection(agent: Socket, deps: PlacingDeps): Promise<Placed> {
-  const { pool, peer, continuity } = deps;
+export async function placeConnection(agent: Socket, peer: SpiffeId, deps: PlacingDeps): Promise<Placed> {
+  const { pool, continuity } = deps;
   const failed = new Set<Session>();
   let last: { readonly session: Session; readonly cause: Rejection; readonly isElsewhere: boolean } | undefined;
   for (let attempt = 1; ; attempt += 1) {

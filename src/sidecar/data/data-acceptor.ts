@@ -2,7 +2,7 @@ import { connect, type Socket } from 'node:net';
 import { REJECTIONS, rejection, type Rejection } from '../../domain/rejection.ts';
 import { dataAnswerCodec, dataOpenCodec } from '../../wire/services.ts';
 import { safeCorrelationId, toEnding } from '../../wire/wire-reason.ts';
-import type { SessionCalls } from '../calls/session-calls.ts';
+import type { GateTerms } from '../calls/gate-terms.ts';
 import type { DecisionLog } from '../decision-log.ts';
 import { parseLocalAddress } from '../local-address.ts';
 import type { Session } from '../session/session.ts';
@@ -16,7 +16,7 @@ export interface DataAcceptorDeps {
   readonly registry: SessionRegistry;
   readonly metrics: SidecarMetrics;
   readonly decisions: DecisionLog;
-  readonly calls: SessionCalls;
+  readonly calls: GateTerms;
   /** This instance's id. */
   readonly instanceId: () => string;
   /** Where the agent listens, `host:port` or `unix:path`; `undefined`: it takes no calls. */

@@ -6,7 +6,7 @@ import { GatedConnection } from '../../dataplane/gate/gated-connection.ts';
 import type { TunnelOutcome } from '../../dataplane/tunnel.ts';
 import type { Rejection } from '../../domain/rejection.ts';
 import { resetSocket } from '../../platform/reset-socket.ts';
-import type { SessionCalls } from '../calls/session-calls.ts';
+import type { GateTerms } from '../calls/gate-terms.ts';
 import { closeReasonOf, type DecisionLog } from '../decision-log.ts';
 import type { Direction, SidecarMetrics } from '../sidecar-metrics.ts';
 import type { Session, SessionConnection } from '../session/session.ts';
@@ -72,7 +72,7 @@ export class DataConnection implements SessionConnection {
   }
 
   /** Carries bytes until both ends are closed. */
-  async carry(session: Session, { registry, metrics, decisions, calls, direction }: CarryDeps): Promise<void> {
+  async carry(session: Session, { registry, metrics, decisions, calls, direction, gated }: CarryDeps): Promise<void> {
     const agent = this.#agent;
     if (agent === undefined || !this.usable) {
       registry.release(session, this);
@@ -80,7 +80,7 @@ export class DataConnection implements SessionConnection {
       return;
     }
     metrics.connections.add({ direction }, 1);
-    const outcome = await this.#carry(session, agent, { calls, decisions, direction });
+    const outcome = await this.#carry(session, agent, { calls, decisions, direction, gated });
     metrics.connections.add({ direction }, -1);
     registry.release(session, this);
     const byUs = this.#reset || session.state === 'ended';
@@ -98,32 +98,43 @@ export class DataConnection implements SessionConnection {
   async #carry(
     session: Session,
     agent: Socket,
-    { calls, decisions, direction }: Pick<CarryDeps, 'calls' | 'decisions' | 'direction'>,
+    { calls, decisions, direction, gated }: Pick<CarryDeps, 'calls' | 'decisions' | 'direction' | 'gated'>,
   ): Promise<TunnelOutcome> {
     const peersEnd = { stream: this.#mesh, reset: () => this.#raw.resetAndDestroy() };
     const agentsEnd = { stream: agent, reset: () => resetSocket(agent) };
     const called = direction === 'inbound';
+    if (gated !== undefined) {
+      gated.attach(peersEnd);
+      return this.#gate(gated, 'client');
+    }
     const ends = { client: called ? peersEnd : agentsEnd, server: called ? agentsEnd : peersEnd };
     const protocol = await recognise(ends.client.stream, ends.server.stream);
     if (!this.usable) return 'reset';
     if (protocol === 'http2') {
       const connection = new GatedConnection(ends, calls.gateOptions(session, direction));
-      this.#gated = { connection, agentIs: called ? 'server' : 'client' };
-      this.#carrier = connection;
-    } else {
-      const opaque = () => calls.opaqueRejection(session, direction);
-      const cause = protocol === 'other' ? opaque() : undefined;
-      if (cause !== undefined) {
-        const { correlationId, peer: subject, remoteAddress } = session;
-        decisions.refused({ correlationId, subject, direction, remoteAddress, cause });
-        this.reset();
-        return 'reset';
-      }
-      this.#opaque = opaque;
-      this.#carrier = new FinishingTunnel(ends);
+      return this.#gate(connection, called ? 'server' : 'client');
     }
-    if (this.#finishing) this.#carrier.finish();
-    return this.#carrier.over;
+    const opaque = () => calls.opaqueRejection(session, direction);
+    const cause = protocol === 'other' ? opaque() : undefined;
+    if (cause !== undefined) {
+      const { correlationId, peer: subject, remoteAddress } = session;
+      decisions.refused({ correlationId, subject, direction, remoteAddress, cause });
+      this.reset();
+      return 'reset';
+    }
+    this.#opaque = opaque;
+    return this.#start(new FinishingTunnel(ends));
+  }
+
+  #gate(connection: GatedConnection, agentIs: 'client' | 'server'): Promise<TunnelOutcome> {
+    this.#gated = { connection, agentIs };
+    return this.#start(connection);
+  }
+
+  #start(carrier: Carrier): Promise<TunnelOutcome> {
+    this.#carrier = carrier;
+    if (this.#finishing) carrier.finish();
+    return carrier.over;
   }
 }
 
@@ -132,6 +143,8 @@ export interface CarryDeps {
   readonly metrics: SidecarMetrics;
   readonly decisions: DecisionLog;
   /** What is decided of the calls of a session. */
-  readonly calls: SessionCalls;
+  readonly calls: GateTerms;
   readonly direction: Direction;
+  /** The gate that the agent's side stands in already, waiting for the peer's. Default: one is made if it fits. */
+  readonly gated?: GatedConnection | undefined;
 }

@@ -70,7 +70,7 @@ class World {
       const cause = refusedBy[session.remoteAddress];
       this.pool.report(session, cause);
       if (cause === undefined) {
-        session.connections.add({ reset: () => undefined, finish: () => undefined });
+        session.connections.add({ reset: () => undefined, finish: () => undefined, reconsider: () => undefined });
         return session.remoteAddress;
       }
       last = cause;

@@ -12,7 +12,7 @@ import type { RandomSource } from '../../platform/random.ts';
 import type { Direction } from '../sidecar-metrics.ts';
 import type { Session } from '../session/session.ts';
 
-export interface SessionCallsDeps {
+export interface GateTermsDeps {
   readonly self: SpiffeId;
   readonly clock: Clock;
   readonly random: RandomSource;
@@ -20,11 +20,11 @@ export interface SessionCallsDeps {
 }
 
 /** What is decided of the calls of a session, and what their gates are made of. */
-export class SessionCalls {
-  readonly #deps: SessionCallsDeps;
+export class GateTerms {
+  readonly #deps: GateTermsDeps;
   readonly #traces: TraceStarter;
 
-  constructor(deps: SessionCallsDeps) {
+  constructor(deps: GateTermsDeps) {
     this.#deps = deps;
     this.#traces = new TraceStarter(deps.random);
   }
