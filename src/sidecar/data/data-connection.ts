@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { resetSocket } from '../../platform/reset-socket.ts';
 import { FinishingTunnel } from '../../dataplane/finishing-tunnel.ts';
-import { closeReasonOf } from '../decision-log.ts';
+import { closeReasonOf } from '../close-reason.ts';
 import type { Direction, SidecarMetrics } from '../sidecar-metrics.ts';
 import type { Session, SessionConnection } from '../session/session.ts';
 import type { SessionRegistry } from '../session/session-registry.ts';
