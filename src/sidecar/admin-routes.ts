@@ -22,6 +22,8 @@ export interface SidecarAddresses {
   readonly inbound: string;
   readonly metrics: string;
   readonly admin: string;
+  /** Where our agent calls all its peers; absent where it is not configured. */
+  readonly outbound?: string;
   readonly peers: readonly { readonly agent: SpiffeId; readonly listen: string }[];
   /** Where the agent calls its model, if it does. */
   readonly inference?: string;

@@ -8,6 +8,8 @@ import type { AgentListener } from './agent-listener.ts';
 export interface OutboundSetOptions {
   readonly logger: Logger;
   readonly peers: () => Peers;
+  /** The listener for all peers, if there is to be one; it is not started. */
+  readonly common: AgentListener | undefined;
   /** Makes the listener for one peer; it is not started. */
   readonly make: (peer: SpiffeId, listen: string) => AgentListener;
   /** A peer is not to be called any more, or is to be found elsewhere: connections that are open finish. */
@@ -21,11 +23,13 @@ interface Entry {
   readonly outbound: AgentListener;
 }
 
-/** The listeners for our agent, one for each peer, as the configuration in force has them. */
+/** The listeners for our agent, one for each peer and one for all, as the configuration in force has them. */
 export class OutboundSet implements Component {
   readonly name = 'outbound listeners';
   readonly #options: OutboundSetOptions;
   readonly #entries = new Map<SpiffeId, Entry>();
+  /** Those that our agent is to call, with a listener of their own or without. */
+  #peers: ReadonlySet<SpiffeId> = new Set();
   readonly #leaving = new Map<AgentListener, () => void>();
 
   constructor(options: OutboundSetOptions) {
@@ -33,7 +37,10 @@ export class OutboundSet implements Component {
   }
 
   async start(): Promise<void> {
+    this.#peers = new Set(this.#options.peers().keys());
+    await this.#options.common?.start();
     for (const [peer, { listen }] of this.#options.peers()) {
+      if (listen === undefined) continue;
       const outbound = this.#options.make(peer, listen);
       this.#entries.set(peer, { listen, outbound });
       await outbound.start();
@@ -45,15 +52,21 @@ export class OutboundSet implements Component {
     return [...this.#entries].map(([agent, { outbound }]) => ({ agent, listen: outbound.address }));
   }
 
+  /** Where our agent calls all peers, as bound; `undefined`: nowhere. */
+  get commonAddress(): string | undefined {
+    return this.#options.common?.address;
+  }
+
   /** Takes no more connections; those that are open go on. */
   refuseNew(): void {
+    this.#options.common?.refuseNew();
     for (const { outbound } of this.#entries.values()) outbound.refuseNew();
   }
 
   async stop(): Promise<void> {
     for (const cancel of this.#leaving.values()) cancel();
     const all = [...[...this.#entries.values()].map(({ outbound }) => outbound), ...this.#leaving.keys()];
-    await Promise.all(all.map((outbound) => outbound.stop()));
+    await Promise.all([this.#options.common, ...all].map((outbound) => outbound?.stop()));
   }
 
   /**
@@ -67,7 +80,7 @@ export class OutboundSet implements Component {
     const fresh = new Map<SpiffeId, Entry>();
     try {
       for (const [peer, { listen }] of peers) {
-        if (this.#entries.get(peer)?.listen === listen) continue;
+        if (listen === undefined || this.#entries.get(peer)?.listen === listen) continue;
         const outbound = this.#options.make(peer, listen);
         fresh.set(peer, { listen, outbound });
         await outbound.start();
@@ -78,11 +91,12 @@ export class OutboundSet implements Component {
     }
     return () => {
       for (const [peer, { outbound }] of this.#entries) {
-        if (peers.has(peer) && !fresh.has(peer)) continue;
+        if (peers.get(peer)?.listen !== undefined && !fresh.has(peer)) continue;
         this.#entries.delete(peer);
         this.#letGo(outbound);
-        if (!peers.has(peer)) this.#options.onLeft(peer);
       }
+      for (const peer of this.#peers) if (!peers.has(peer)) this.#options.onLeft(peer);
+      this.#peers = new Set(peers.keys());
       for (const [peer, entry] of fresh) this.#entries.set(peer, entry);
     };
   }

@@ -51,26 +51,20 @@ export class Outbound {
       return;
     }
     const client = { stream: agent, reset: () => resetSocket(agent) };
-    const { calls } = this.#deps;
-    await new Promise<void>((resolve) => {
-      const route = calls.route();
-      const gated = new GatedConnection(
-        { client, server: undefined },
-        {
-          ...route.gateOptions,
-          onFirstCall: () => {
-            const peer = route.peer();
-            if (peer === undefined) return;
-            const refuse = (cause: Rejection, correlationId: string) => {
-              this.#note({ peer, at, cause, correlationId });
-              gated.refuse(cause);
-            };
-            void this.#place(agent, peer, gated, refuse);
-          },
-        },
-      );
-      void gated.over.then(() => resolve());
-    });
+    const { calls, options } = this.#deps.calls.routed();
+    const refuse = (cause: Rejection, correlationId: string) => {
+      this.#note({ peer: calls.peer ?? '', at, cause, correlationId });
+      calls.unplaced(cause);
+      gated.refuse(cause, correlationId);
+    };
+    let placing: Promise<void> | undefined;
+    const onFirstCall = () => {
+      if (calls.peer !== undefined) placing = this.#place(agent, calls.peer, gated, refuse);
+    };
+    const gated: GatedConnection = new GatedConnection({ client, server: undefined }, { ...options, onFirstCall });
+    this.#deps.calls.remember(gated, calls);
+    await gated.over;
+    await placing;
   }
 
   async #place(
@@ -98,7 +92,17 @@ export class Outbound {
     }
   }
 
-  #note({ peer, at, cause, correlationId }: { peer: string; at: string; cause: Rejection; correlationId: string }): void {
+  #note({
+    peer,
+    at,
+    cause,
+    correlationId,
+  }: {
+    peer: string;
+    at: string;
+    cause: Rejection;
+    correlationId: string;
+  }): void {
     this.#deps.decisions.refused({ correlationId, subject: peer, direction: 'outbound', remoteAddress: at, cause });
   }
 }

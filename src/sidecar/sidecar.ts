@@ -18,6 +18,9 @@ import { systemRandom, type RandomSource } from '../platform/random.ts';
 import { Readiness } from '../platform/readiness.ts';
 import { adminRoutes, type SidecarAddresses } from './admin-routes.ts';
 import { APP_BLOCKERS, AppWatch } from './app/app-watch.ts';
+import { AgentListener } from './agent-listener.ts';
+import { AccessLog } from './calls/access-log.ts';
+import { CallCounters } from './calls/call-counters.ts';
 import { GateTerms } from './calls/gate-terms.ts';
 import type { SidecarConfig } from './config.ts';
 import { ConfigReload, type ConfigSource } from './config-reload.ts';
@@ -247,7 +250,18 @@ export function createSidecar(options: SidecarOptions): Sidecar {
   });
 
   // --- ways in and out
-  const calls = new GateTerms({ ...core, self, state: () => membership.state });
+  const counters = new CallCounters(metrics);
+  const calls = new GateTerms({
+    ...core,
+    self,
+    decisions,
+    counters,
+    accessLog: new AccessLog({ logger, settings: live.calls }),
+    settings: live.calls,
+    peers: () => live.peers,
+    state: () => membership.state,
+    ownRejection,
+  });
   const control = new ControlServer((call, peer) => {
     const giveUp = () => peer.raw.destroy();
     contain(acceptExchange(call, peer, keepAlive.deps), { logger, what: 'accepting an exchange', giveUp });
@@ -282,23 +296,25 @@ export function createSidecar(options: SidecarOptions): Sidecar {
     },
   });
   const socketMode = Number.parseInt(config.socket_mode, 8);
-  const outbound = new OutboundSet({
+  const forAgent = { logger, socketMode };
+  const carrier = new Outbound({ ...core, pool, budget, continuity, decisions, calls, registry, roots, timing });
+  const outbound: OutboundSet = new OutboundSet({
     logger,
     peers: () => live.peers,
+    common:
+      config.outbound &&
+      new AgentListener({
+        ...forAgent,
+        name: 'outbound to all peers',
+        listen: config.outbound.listen,
+        carry: (agent) => carrier.carryRouted(agent, outbound.commonAddress ?? ''),
+      }),
     make: (peer, listen) =>
-      new Outbound({
-        ...core,
-        peer,
+      new AgentListener({
+        ...forAgent,
+        name: `outbound to ${peer}`,
         listen,
-        pool,
-        budget,
-        continuity,
-        decisions,
-        calls,
-        registry,
-        roots,
-        timing,
-        socketMode,
+        carry: (agent) => carrier.carry(agent, peer, listen),
       }),
     onLeft: (peer) => reactions.peerRemoved(peer),
     drainMs: () => live.config.timing.drain,
@@ -363,6 +379,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
     partial: { mesh: meshReadiness },
     registry: metricsRegistry,
     beforeScrape: () => {
+      counters.sweep();
       const margin = outage();
       if (margin !== undefined) metrics.outageTolerance.set(margin.remainingMs / 1000);
     },
@@ -396,6 +413,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
     metrics: probes.address,
     admin: admin.path,
     peers: outbound.addresses(),
+    ...(outbound.commonAddress !== undefined && { outbound: outbound.commonAddress }),
     ...(inference !== undefined && { inference: inference.address }),
   });
 

@@ -81,8 +81,8 @@ export class GatedConnection {
   }
 
   /** Ends every call with its status, in good order: for a connection whose callee cannot be had. */
-  refuse(rejection: Rejection): void {
-    this.#gate.end(rejection);
+  refuse(rejection: Rejection, correlationId: string): void {
+    this.#gate.end(rejection, correlationId === '' ? {} : { correlationId });
     this.#flush();
   }
 
@@ -101,17 +101,17 @@ export class GatedConnection {
    * Ends every call with its status, at once. Our own agent gets these as its last words, unless it has not even read what
    * came before; the end that leads to the peer is for the caller of this method to reset.
    *
-   * @param which the end of our own agent
+   * @param how which end is that of our own agent, and under which id the end of the calls is on record
    */
-  cut(rejection: Rejection, which: 'client' | 'server'): void {
+  cut(rejection: Rejection, { agentIs, correlationId }: { agentIs: 'client' | 'server'; correlationId: string }): void {
     this.#failed = true;
-    const agent = which === 'client' ? this.#client : this.#server;
+    const agent = agentIs === 'client' ? this.#client : this.#server;
     if (agent === undefined) return;
     const reads = agent.stream.writableLength === 0 && !agent.stream.writableEnded;
-    this.#gate.end(rejection);
+    this.#gate.end(rejection, { correlationId });
     const { toClient, toServer } = this.#gate.core;
-    const words = which === 'client' ? toClient.take() : toServer.take();
-    (which === 'client' ? toServer : toClient).take();
+    const words = agentIs === 'client' ? toClient.take() : toServer.take();
+    (agentIs === 'client' ? toServer : toClient).take();
     if (!reads || agent.stream.destroyed) {
       agent.reset();
       return;

@@ -61,7 +61,12 @@ export class FrameOutput {
     for (let at = 0; at < length; at += DEFAULT_MAX_FRAME_SIZE) {
       const end = Math.min(at + DEFAULT_MAX_FRAME_SIZE, length);
       const last = end === length ? FLAG.endHeaders : 0;
-      this.#header(end - at, at === 0 ? FRAME_TYPE.headers : FRAME_TYPE.continuation, at === 0 ? flags | last : last, streamId);
+      this.#header(
+        end - at,
+        at === 0 ? FRAME_TYPE.headers : FRAME_TYPE.continuation,
+        at === 0 ? flags | last : last,
+        streamId,
+      );
       this.pass(block, at, end);
     }
   }

@@ -7,7 +7,8 @@ import type { TunnelOutcome } from '../../dataplane/tunnel.ts';
 import type { Rejection } from '../../domain/rejection.ts';
 import { resetSocket } from '../../platform/reset-socket.ts';
 import type { GateTerms } from '../calls/gate-terms.ts';
-import { closeReasonOf, type DecisionLog } from '../decision-log.ts';
+import { closeReasonOf } from '../close-reason.ts';
+import type { DecisionLog } from '../decision-log.ts';
 import type { Direction, SidecarMetrics } from '../sidecar-metrics.ts';
 import type { Session, SessionConnection } from '../session/session.ts';
 import type { SessionRegistry } from '../session/session-registry.ts';
@@ -16,6 +17,13 @@ import type { SessionRegistry } from '../session/session-registry.ts';
 interface Carrier {
   readonly over: Promise<TunnelOutcome>;
   finish(): void;
+}
+
+interface Gated {
+  readonly connection: GatedConnection;
+  /** Which end of the gate is our agent's. */
+  readonly agentIs: 'client' | 'server';
+  readonly session: Session;
 }
 
 /**
@@ -27,7 +35,7 @@ export class DataConnection implements SessionConnection {
   readonly #mesh: TLSSocket;
   #agent: Socket | undefined;
   #carrier: Carrier | undefined;
-  #gated: { readonly connection: GatedConnection; readonly agentIs: 'client' | 'server' } | undefined;
+  #gated: Gated | undefined;
   /** Whether the session still permits a connection whose calls nobody can see. */
   #opaque: (() => Rejection | undefined) | undefined;
   #reset = false;
@@ -50,8 +58,10 @@ export class DataConnection implements SessionConnection {
     // Resetting the TCP socket, not the TLS one: a peer that stalls must not go on reading what we had buffered.
     this.#raw.resetAndDestroy();
     // Our own agent is told of each call why it ended.
-    if (this.#gated !== undefined && cause !== undefined) this.#gated.connection.cut(cause, this.#gated.agentIs);
-    else if (this.#agent !== undefined) resetSocket(this.#agent);
+    if (this.#gated !== undefined && cause !== undefined) {
+      const { connection, agentIs, session } = this.#gated;
+      connection.cut(cause, { agentIs, correlationId: session.correlationId });
+    } else if (this.#agent !== undefined) resetSocket(this.#agent);
   }
 
   finish(): void {
@@ -104,15 +114,16 @@ export class DataConnection implements SessionConnection {
     const agentsEnd = { stream: agent, reset: () => resetSocket(agent) };
     const called = direction === 'inbound';
     if (gated !== undefined) {
+      calls.placed(gated, session);
       gated.attach(peersEnd);
-      return this.#gate(gated, 'client');
+      return this.#gate({ connection: gated, agentIs: 'client', session });
     }
     const ends = { client: called ? peersEnd : agentsEnd, server: called ? agentsEnd : peersEnd };
     const protocol = await recognise(ends.client.stream, ends.server.stream);
     if (!this.usable) return 'reset';
     if (protocol === 'http2') {
       const connection = new GatedConnection(ends, calls.gateOptions(session, direction));
-      return this.#gate(connection, called ? 'server' : 'client');
+      return this.#gate({ connection, agentIs: called ? 'server' : 'client', session });
     }
     const opaque = () => calls.opaqueRejection(session, direction);
     const cause = protocol === 'other' ? opaque() : undefined;
@@ -126,9 +137,9 @@ export class DataConnection implements SessionConnection {
     return this.#start(new FinishingTunnel(ends));
   }
 
-  #gate(connection: GatedConnection, agentIs: 'client' | 'server'): Promise<TunnelOutcome> {
-    this.#gated = { connection, agentIs };
-    return this.#start(connection);
+  #gate(gated: Gated): Promise<TunnelOutcome> {
+    this.#gated = gated;
+    return this.#start(gated.connection);
   }
 
   #start(carrier: Carrier): Promise<TunnelOutcome> {
