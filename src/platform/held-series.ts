@@ -10,6 +10,7 @@ export class HeldSum implements SeriesHolder {
   #claimed = false;
   #total = 0;
   #written = 0;
+  #shown = false;
 
   /** @param isLevel of a gauge: it also goes down, so that what found no room is kept and told once there is some. */
   constructor(options: {
@@ -35,13 +36,15 @@ export class HeldSum implements SeriesHolder {
 
   settle(): boolean {
     const amount = this.#total - this.#written;
-    if (amount !== 0) this.#write(amount);
+    // A level that is back at 0 is shown, too.
+    if (amount !== 0 || !this.#shown) this.#write(amount);
+    this.#shown = true;
     this.#written = this.#total;
     return amount !== 0 || (this.#isLevel && this.#total !== 0);
   }
 
   evicted(): void {
-    this.#claimed = false;
+    this.#claimed = this.#shown = false;
     this.#total = this.#written = 0;
   }
 
