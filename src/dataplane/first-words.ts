@@ -33,7 +33,7 @@ export function recognise(client: Duplex, server?: Duplex): Promise<Protocol> {
         const more = stream.destroyed ? null : (stream.read() as Buffer | null);
         if (more !== null) said.set(stream, Buffer.concat([words, more]));
       }
-      const protocol = byClient(said.get(client)!) ?? (server && byServer(said.get(server)!));
+      const protocol = byClient(said.get(client) ?? NOTHING) ?? (server && byServer(said.get(server) ?? NOTHING));
       if (protocol !== undefined) done(protocol);
       else if ([...said.keys()].some(({ destroyed, readableEnded }) => destroyed || readableEnded)) done('nothing');
     };

@@ -66,7 +66,8 @@ export class OutboundSet implements Component {
   async stop(): Promise<void> {
     for (const cancel of this.#leaving.values()) cancel();
     const all = [...[...this.#entries.values()].map(({ outbound }) => outbound), ...this.#leaving.keys()];
-    await Promise.all([this.#options.common, ...all].map((outbound) => outbound?.stop()));
+    const { common } = this.#options;
+    await Promise.all((common === undefined ? all : [common, ...all]).map((outbound) => outbound.stop()));
   }
 
   /**

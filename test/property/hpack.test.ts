@@ -51,7 +51,7 @@ test('any bytes at all are decoded or refused with an HpackError, and never make
           else assert.ok(decoded.listBytes <= 500 && decoded.fields.length <= 15);
         }
       } catch (error) {
-        assert.ok(error instanceof HpackError, `${String(error)}`);
+        assert.ok(error instanceof HpackError, String(error));
         assert.ok(!error.message.includes('\n'));
       }
     }),

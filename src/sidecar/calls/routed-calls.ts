@@ -70,8 +70,9 @@ export class RoutedCalls implements CallPolicy {
 
   #foresee(request: CallRequest, to: SpiffeId): CallDecision {
     const { self: from, state, settings, ownRejection, clock } = this.#deps;
-    if (this.#peer !== to) this.#permission = new CallPermission({ from, to, state, named: () => settings.named });
-    const decision = this.#permission!.decide(request);
+    if (this.#peer !== to) this.#permission = undefined;
+    this.#permission ??= new CallPermission({ from, to, state, named: () => settings.named });
+    const decision = this.#permission.decide(request);
     const own = ownRejection();
     if (own !== undefined) return { permitted: false, label: decision.label, rejection: own };
     if (decision.permitted || !isObserved(state(), [from, to], clock.now())) return decision;
