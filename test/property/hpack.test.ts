@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { HpackDecoder } from '../../src/dataplane/hpack/decoder.ts';
-import { encodeFields } from '../../src/dataplane/hpack/encoder.ts';
+import { encodeChanged, encodeFields } from '../../src/dataplane/hpack/encoder.ts';
 import { HpackError } from '../../src/dataplane/hpack/hpack-error.ts';
 import { STATIC_TABLE } from '../../src/dataplane/hpack/static-table.ts';
 import { fieldLines } from '../support/header-fields.ts';
@@ -102,4 +102,35 @@ test('however blocks repeat and change the table, they mean what they mean to a 
     { numRuns: 2000 },
   );
   assert.ok(compared > 2000, `only ${compared} blocks were compared`);
+});
+
+test('a changed block, however it was encoded, says what is left and what was added to a decoder that knows nothing', () => {
+  const script = fc.record({
+    blocks: fc.array(block, { minLength: 1, maxLength: 10 }),
+    omitted: fc.array(fc.nat(5)),
+    append: fc.array(field, { maxLength: 3 }),
+  });
+  let portable = 0;
+  fc.assert(
+    fc.property(script, ({ blocks, omitted, append }) => {
+      const decoder = new HpackDecoder({ maxListBytes: 100_000 });
+      const plain = new PlainTable();
+      for (const chosen of blocks) {
+        const expected = plain.follow(chosen);
+        if (expected === undefined) return;
+        const decoded = decoder.decode(wireOf(chosen));
+        assert.ok(!decoded.tooLarge);
+        if (decoded.portable !== undefined) portable++;
+        const omit = expected.map((_, place) => place).filter((place) => omitted.includes(place));
+        const changed = encodeChanged(wireOf(chosen), decoded, { omit, append });
+        const read = new HpackDecoder({ maxTableBytes: 0, maxListBytes: 100_000 }).decode(changed);
+        assert.ok(!read.tooLarge);
+        const kept = expected.filter((_, place) => !omit.includes(place));
+        assert.deepEqual(fieldLines(read.fields), fieldLines([...kept, ...append]));
+        assert.notEqual(read.portable, undefined);
+      }
+    }),
+    { numRuns: 1000 },
+  );
+  assert.ok(portable > 100, `only ${portable} blocks could be sent on as they were`);
 });

@@ -12,8 +12,20 @@ export class BlockReader {
   /** The whole block as text, once a part of it was wanted: parts of a text cost less than parts of a buffer. */
   #text: string | undefined;
 
+  #isMinimal = true;
+
   constructor(block: Buffer) {
     this.#block = block;
+  }
+
+  /** How many octets have been read. */
+  get at(): number {
+    return this.#at;
+  }
+
+  /** Whether no integer so far had needless octets: some decoders refuse such. */
+  get isMinimal(): boolean {
+    return this.#isMinimal;
   }
 
   get atEnd(): boolean {
@@ -47,6 +59,7 @@ export class BlockReader {
       // Not a shift: the fifth octet reaches beyond 32 bits.
       value += (octet & 0x7f) * 2 ** (7 * octets);
       if (octet < 0x80) {
+        if (octet === 0 && octets > 0) this.#isMinimal = false;
         if (value > MAX_INTEGER) throw new HpackError('an integer is larger than 2³¹−1');
         return value;
       }

@@ -28,6 +28,8 @@ export class HpackDecoder {
   readonly #maxTableBytes: number;
   readonly #maxListBytes: number;
   #failed = false;
+  /** Whether the block that is being decoded has named an entry of the dynamic table. */
+  #readsTable = false;
 
   /**
    * @param options.maxTableBytes the SETTINGS_HEADER_TABLE_SIZE that the encoder was told, 0 to 65,536; default 4096.
@@ -67,9 +69,12 @@ export class HpackDecoder {
     this.#failed = true;
     const reader = new BlockReader(block);
     let changesTable = this.#readSizeUpdates(reader);
+    this.#readsTable = false;
+    let starts: number[] = [];
     let fields: HeaderField[] = [];
     let listBytes = 0;
     while (!reader.atEnd) {
+      const start = reader.at;
       const first = reader.first;
       let field: HeaderField;
       if (first >= INDEXED) {
@@ -85,13 +90,17 @@ export class HpackDecoder {
         if (first >= NEVER_INDEXED) field = { name: field.name, value: field.value, sensitive: true };
       }
       listBytes += fieldBytes(field);
-      if (listBytes <= this.#maxListBytes) fields.push(field);
-      else fields = [];
+      if (listBytes <= this.#maxListBytes) {
+        fields.push(field);
+        starts.push(start);
+      } else [fields, starts] = [[], []];
     }
     this.#failed = false;
     if (changesTable) this.#repeated.clear();
     if (listBytes > this.#maxListBytes) return { tooLarge: true, listBytes };
-    const decoded: HeaderBlock = { tooLarge: false, fields, listBytes, derived: undefined };
+    starts.push(block.length);
+    const portable = changesTable || this.#readsTable || !reader.isMinimal ? undefined : starts;
+    const decoded: HeaderBlock = { tooLarge: false, fields, listBytes, portable, derived: undefined };
     if (!changesTable) this.#repeated.offer(block, hash, decoded);
     return decoded;
   }
@@ -109,8 +118,9 @@ export class HpackDecoder {
 
   #indexed(index: number): HeaderField {
     if (index === 0) throw new HpackError('an index is 0');
-    const field =
-      index <= STATIC_TABLE.length ? STATIC_TABLE[index - 1] : this.#table.at(index - STATIC_TABLE.length - 1);
+    const place = index - STATIC_TABLE.length - 1;
+    if (place >= 0) this.#readsTable = true;
+    const field = place >= 0 ? this.#table.at(place) : STATIC_TABLE[index - 1];
     if (field === undefined) throw new HpackError('an index lies beyond the table');
     return field;
   }

@@ -1,3 +1,4 @@
+import type { HeaderBlock } from './header-block.ts';
 import type { HeaderField } from './header-field.ts';
 import { STATIC_TABLE } from './static-table.ts';
 
@@ -24,8 +25,53 @@ let indices = new Int16Array(64);
  * @throws RangeError for a character beyond U+00FF: cut to an octet it could become a line feed.
  */
 export function encodeFields(fields: readonly HeaderField[], headroom = 0): Buffer {
+  const block = Buffer.allocUnsafe(headroom + encodedSize(fields));
+  writeFields(block, headroom, fields);
+  return block;
+}
+
+/** What of a block goes on, and what is said besides. */
+interface BlockChanges {
+  /** Which fields do not go on: places in its list, in ascending order. Default none. */
+  readonly omit?: readonly number[];
+  /** Fields that follow at its end. Default none. */
+  readonly append?: readonly HeaderField[];
+  /** As of {@link encodeFields}. Default 0. */
+  readonly headroom?: number;
+}
+
+/**
+ * Encodes a decoded block anew, as {@link encodeFields} does, for a decoder that knows nothing of the first one's table.
+ * Bytes that mean the same to every decoder are copied: between two sidecars these are nearly all.
+ *
+ * @param source the very bytes that `decoded` came from.
+ * @throws RangeError as of {@link encodeFields}, for appended fields only.
+ */
+export function encodeChanged(source: Buffer, decoded: HeaderBlock, changes: BlockChanges): Buffer {
+  const { omit = [], append = [], headroom = 0 } = changes;
+  const starts = decoded.portable;
+  if (starts === undefined) {
+    const kept = omit.length === 0 ? decoded.fields : decoded.fields.filter((_, place) => !omit.includes(place));
+    return encodeFields([...kept, ...append], headroom);
+  }
+  let size = headroom + source.length + encodedSize(append);
+  for (const place of omit) size -= (starts[place + 1] ?? 0) - (starts[place] ?? 0);
+  const block = Buffer.allocUnsafe(size);
+  let end = headroom;
+  let from = 0;
+  for (const place of omit) {
+    end += source.copy(block, end, from, starts[place]);
+    from = starts[place + 1] ?? 0;
+  }
+  end += source.copy(block, end, from);
+  writeFields(block, end, append);
+  return block;
+}
+
+/** Has to be asked just before {@link writeFields}, which uses what it found out. */
+function encodedSize(fields: readonly HeaderField[]): number {
   if (fields.length > indices.length) indices = new Int16Array(2 * fields.length);
-  let size = headroom;
+  let size = 0;
   for (let at = 0; at < fields.length; at++) {
     const field = fields[at];
     if (field === undefined) continue;
@@ -33,8 +79,11 @@ export function encodeFields(fields: readonly HeaderField[], headroom = 0): Buff
     indices[at] = index;
     size += index < 0 ? 1 : literalSize(field, index);
   }
-  const block = Buffer.allocUnsafe(size);
-  let end = headroom;
+  return size;
+}
+
+function writeFields(block: Buffer, start: number, fields: readonly HeaderField[]): void {
+  let end = start;
   for (let at = 0; at < fields.length; at++) {
     const field = fields[at];
     const index = indices[at] ?? 0;
@@ -42,7 +91,6 @@ export function encodeFields(fields: readonly HeaderField[], headroom = 0): Buff
     if (index < 0) block[end++] = INDEXED | -index;
     else end = writeLiteral(block, end, field, index);
   }
-  return block;
 }
 
 function staticIndex({ name, value, sensitive }: HeaderField): number {
