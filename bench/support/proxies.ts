@@ -12,6 +12,8 @@ export interface ProxyPair {
   readonly between: number;
   /** Both processes, the caller's side first. */
   readonly pids: readonly [number, number];
+  /** One more proxy like the caller's, that connects to this port instead of to the second one. Sidecars have none. */
+  readonly callerTo?: (port: number) => Promise<{ readonly port: number; stop(): Promise<void> }>;
   stop(): Promise<void>;
 }
 
@@ -144,8 +146,18 @@ export async function pair(
   };
   const server = await start({ role: 'server', listen: between, to: input.backend });
   const client = await start({ role: 'client', listen: entry, to: between });
-  const stop = async () => void (await Promise.all([client.stop(), server.stop()]));
-  return { name, port: entry, between, pids: [client.pid, server.pid], stop };
+  return {
+    name,
+    port: entry,
+    between,
+    pids: [client.pid, server.pid],
+    callerTo: async (to) => {
+      const port = await freePort();
+      const child = await start({ role: 'client', listen: port, to });
+      return { port, stop: () => child.stop() };
+    },
+    stop: async () => void (await Promise.all([client.stop(), server.stop()])),
+  };
 }
 
 function write(folder: string, name: string, text: string): string {

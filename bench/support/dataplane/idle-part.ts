@@ -2,11 +2,11 @@ import { connect, type ClientHttp2Session } from 'node:http2';
 import { memoryMb, pause } from '../children.ts';
 import type { ProxyPair } from '../proxies.ts';
 import { rounded } from '../statistics.ts';
-import { ECHO_PATH, messageOf } from './backend.ts';
 import type { Contender, ContenderId, Field } from './contenders.ts';
 import type { Findings } from './load-parts.ts';
 import { Samples } from './rounds.ts';
 import type { SidecarPair } from './sidecar-pairs.ts';
+import { callOnce, isWhole } from './single-call.ts';
 
 export interface IdlePartOptions {
   readonly field: Field;
@@ -25,7 +25,6 @@ const WARM_UP = 20;
 const LANES = 20;
 const KB = 1024;
 const LIMIT_KB = 100;
-const MESSAGE_BYTES = 100;
 
 /** Resident memory before and after many connections were opened, each of which made one call; fresh processes each time. */
 export async function measureIdle(options: IdlePartOptions): Promise<Findings> {
@@ -137,7 +136,8 @@ async function openConnections({ port, name }: ProxyPair, connections: number): 
         if (!closing) throw new Error(`${name} closed an idle connection`);
       });
       sessions.push(session);
-      await callOnce(session);
+      const answer = await callOnce(session);
+      if (!isWhole(answer)) throw new Error(`${name}: a call on a new connection failed: ${JSON.stringify(answer)}`);
     }
   };
   await Promise.all(Array.from({ length: LANES }, lane));
@@ -152,18 +152,6 @@ async function openConnections({ port, name }: ProxyPair, connections: number): 
       ),
     );
   };
-}
-
-function callOnce(session: ClientHttp2Session): Promise<void> {
-  return new Promise((resolve, reject) => {
-    session.once('error', reject);
-    const headers = { ':method': 'POST', ':path': ECHO_PATH, 'content-type': 'application/grpc', te: 'trailers' };
-    let received = 0;
-    const call = session.request(headers).once('error', reject);
-    call.on('data', (chunk: Buffer) => (received += chunk.length));
-    call.once('end', () => (received === MESSAGE_BYTES ? resolve() : reject(new Error('the echo is not whole'))));
-    call.end(messageOf(MESSAGE_BYTES));
-  });
 }
 
 const STEADY_KB = 64;

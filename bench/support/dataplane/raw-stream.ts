@@ -15,53 +15,65 @@ const DEFAULT_WINDOW = 65_535;
  */
 export class RawStream {
   readonly #socket: Socket;
+  #rest: Buffer = Buffer.alloc(0);
+  #bodyBytes = 0;
+  #state: 'open' | 'finished' | 'broken' = 'open';
 
-  private constructor(socket: Socket) {
-    this.#socket = socket;
+  private constructor(port: number) {
+    this.#socket = connect({ host: '127.0.0.1', port, noDelay: true });
+    this.#socket.on('error', () => (this.#state = 'broken')).once('close', () => this.#closed());
+    this.#socket.on('data', (chunk: Buffer) => this.#read(chunk));
+    this.#socket.write(requestBytes());
   }
 
-  /** Sends the request; nothing is read. */
-  static open(port: number): Promise<RawStream> {
-    return new Promise((resolve, reject) => {
-      const socket = connect({ host: '127.0.0.1', port, noDelay: true });
-      socket.once('error', reject).once('connect', () => {
-        socket.off('error', reject);
-        socket.pause().write(requestBytes());
-        resolve(new RawStream(socket));
-      });
-    });
+  /** Sends the request and reads until the body begins; from then on nothing is read. */
+  static async open(port: number): Promise<RawStream> {
+    const stream = new RawStream(port);
+    await stream.#until(() => stream.#bodyBytes > 0);
+    stream.#socket.pause();
+    return stream;
   }
 
   /** Reads the answer to its end, and closes. @throws Error when its body has not so many bytes */
-  readAll(expected: number): Promise<void> {
+  async readAll(expected: number): Promise<void> {
+    this.#socket.resume();
+    await this.#until(() => this.#state === 'finished');
+    this.#socket.destroy();
+    if (this.#bodyBytes !== expected) throw new Error(`${this.#bodyBytes} bytes came, not ${expected}`);
+  }
+
+  #until(reached: () => boolean): Promise<void> {
     return new Promise((resolve, reject) => {
-      const socket = this.#socket;
-      const over = (error?: Error) => {
-        socket.removeAllListeners().on('error', () => undefined);
-        socket.destroy();
-        if (error === undefined) resolve();
-        else reject(error);
+      const look = () => {
+        if (!reached() && this.#state !== 'broken') return;
+        this.#socket.off('data', look).off('close', look);
+        if (reached()) resolve();
+        else reject(new Error(`the answer broke off after ${this.#bodyBytes} bytes`));
       };
-      let body = 0;
-      let rest: Buffer = Buffer.alloc(0);
-      socket.once('error', over).once('close', () => over(new Error(`closed after ${body} bytes`)));
-      socket.on('data', (chunk: Buffer) => {
-        rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
-        while (rest.length >= HEADER_BYTES) {
-          const length = rest.readUIntBE(0, 3);
-          if (rest.length < HEADER_BYTES + length) return;
-          const [type = 0, flags = 0] = [rest[3], rest[4]];
-          rest = rest.subarray(HEADER_BYTES + length);
-          if (type === DATA) body += length;
-          if (type === SETTINGS && (flags & ACK) === 0) socket.write(frame(SETTINGS, { flags: ACK }));
-          if (type === RST_STREAM || type === GOAWAY) return over(new Error(`frame ${type} after ${body} bytes`));
-          if ((type === DATA || type === HEADERS) && (flags & END_STREAM) !== 0) {
-            return over(body === expected ? undefined : new Error(`${body} bytes came, not ${expected}`));
-          }
-        }
-      });
-      socket.resume();
+      this.#socket.on('data', look).on('close', look);
     });
+  }
+
+  #closed(): void {
+    if (this.#state === 'open') this.#state = 'broken';
+  }
+
+  #read(chunk: Buffer): void {
+    let rest = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
+    while (rest.length >= HEADER_BYTES) {
+      const length = rest.readUIntBE(0, 3);
+      if (rest.length < HEADER_BYTES + length) break;
+      this.#take({ type: rest[3] ?? 0, flags: rest[4] ?? 0, length });
+      rest = rest.subarray(HEADER_BYTES + length);
+    }
+    this.#rest = rest;
+  }
+
+  #take({ type, flags, length }: { type: number; flags: number; length: number }): void {
+    if (type === DATA) this.#bodyBytes += length;
+    if (type === SETTINGS && (flags & ACK) === 0) this.#socket.write(frame(SETTINGS, { flags: ACK }));
+    if (type === RST_STREAM || type === GOAWAY) this.#socket.destroy();
+    if ((type === DATA || type === HEADERS) && (flags & END_STREAM) !== 0) this.#state = 'finished';
   }
 }
 
