@@ -17,7 +17,7 @@ export const WIRE_REASONS = [
 export type WireReason = (typeof WIRE_REASONS)[number];
 
 /** Where in the life of a connection a code can arise. */
-export type Phase = 'transport' | 'exchange' | 'admission' | 'live' | 'data' | 'inference';
+export type Phase = 'transport' | 'exchange' | 'admission' | 'live' | 'data' | 'call' | 'inference';
 
 /** Standard gRPC status names, as the callers of a refused call see them. */
 export type GrpcStatusName =
@@ -34,7 +34,7 @@ interface Row {
   readonly phase: Phase;
   readonly wire: WireReason;
   readonly grpc: GrpcStatusName;
-  readonly http: 400 | 401 | 403 | 404 | 408 | 412 | 413 | 502 | 503 | 504;
+  readonly http: 400 | 401 | 403 | 404 | 408 | 412 | 413 | 421 | 429 | 431 | 502 | 503 | 504;
   /** One sentence for the operator: what happened. */
   readonly meaning: string;
   /** One sentence for the operator: what to do now. */
@@ -474,6 +474,112 @@ export const REJECTIONS = {
     503,
     'The sidecar could not connect to its own agent.',
     'Start the agent, or correct `app.address`.',
+  ),
+
+  // --- call: one call on a data connection, or the HTTP/2 that carries calls
+  PREFACE_TIMEOUT: row(
+    'call',
+    'PROTOCOL',
+    'DEADLINE_EXCEEDED',
+    408,
+    'A connection was opened and nothing was said on it in time, or not enough to tell what it speaks.',
+    'See what connects and stays silent: a health check, a port scanner, or a client that waits for its server to begin.',
+  ),
+  OPAQUE_NOT_GRANTED: row(
+    'call',
+    'NOT_PERMITTED',
+    'PERMISSION_DENIED',
+    403,
+    'The connection does not speak HTTP/2, so its calls cannot be seen, and the grant between the two lists calls.',
+    'Let the agent speak HTTP/2, or give it a grant without `calls`: that one is for all that the connection carries.',
+  ),
+  HTTP2_PROTOCOL_VIOLATION: row(
+    'call',
+    'PROTOCOL',
+    'UNAVAILABLE',
+    502,
+    'A side broke the rules of HTTP/2 in a way that concerns the whole connection; the detail has the rule and the error code.',
+    "Look at that side's HTTP/2 library. If it is a peer's, and the peer is a current ait sidecar, report a bug; else find out what it is.",
+  ),
+  HTTP2_FLOOD: row(
+    'call',
+    'PROTOCOL',
+    'RESOURCE_EXHAUSTED',
+    429,
+    'A side sent more frames that only cost work than an honest one does (resets, pings, settings, empty frames …); it was told ENHANCE_YOUR_CALM.',
+    'The detail names the kind of frame: treat it as an attack unless that side is known to do so; a client that cancels nearly all it asks for is the usual exception.',
+  ),
+  CALL_MALFORMED: row(
+    'call',
+    'PROTOCOL',
+    'INVALID_ARGUMENT',
+    400,
+    'The headers of a call are not what HTTP/2 allows: a missing, doubled or misplaced pseudo-header, a connection header, a forbidden character.',
+    'The detail names the header and the rule; correct the caller.',
+  ),
+  CALL_HEADERS_TOO_LARGE: row(
+    'call',
+    'PROTOCOL',
+    'RESOURCE_EXHAUSTED',
+    431,
+    'The headers or trailers of a call are larger, or more, than allowed.',
+    'Send less, above all in cookies and metadata; the caps are under `limits` in the configuration.',
+  ),
+  AUTHORITY_MISDIRECTED: row(
+    'call',
+    'PROTOCOL',
+    'NOT_FOUND',
+    421,
+    'A call named another `:authority` than this connection leads to, or one that no route of this sidecar has.',
+    'Open another connection for another agent; which authorities lead where is under `peers` in the configuration.',
+  ),
+  CALL_PATH_AMBIGUOUS: row(
+    'call',
+    'NOT_PERMITTED',
+    'INVALID_ARGUMENT',
+    400,
+    'The grant lists calls, and the path of this one could be read as another by the callee: `//`, `..`, `;`, a needless escape …',
+    'The detail says what makes it ambiguous; have the caller send the path in its plain form. If it does not send such paths itself, treat it as an attack.',
+  ),
+  CALL_NOT_GRANTED: row(
+    'call',
+    'NOT_PERMITTED',
+    'PERMISSION_DENIED',
+    403,
+    'The two may connect, but no grant between them covers this method and path.',
+    'Add the call to the `calls` of a grant (grants/*.yaml, or `ait grant add --call`), if the caller should make it.',
+  ),
+  CALL_DEADLINE_INVALID: row(
+    'call',
+    'PROTOCOL',
+    'INVALID_ARGUMENT',
+    400,
+    "The call's `grpc-timeout` is not one to eight digits and a unit.",
+    'Correct the caller; no gRPC library writes such a header.',
+  ),
+  CALL_DEADLINE_EXCEEDED: row(
+    'call',
+    'UNAVAILABLE',
+    'DEADLINE_EXCEEDED',
+    504,
+    'The call was open for longer than the ceiling for calls allows.',
+    'See why it takes so long; if it should, as a subscription does, raise the ceiling in the configuration.',
+  ),
+  CALL_STALLED: row(
+    'call',
+    'UNAVAILABLE',
+    'RESOURCE_EXHAUSTED',
+    503,
+    'The side that reads took nothing of the call for too long (no HTTP/2 window), and so was held responsible for it.',
+    'The detail says which side it was; see what keeps it from reading.',
+  ),
+  CALL_BUDGET_EXCEEDED: row(
+    'call',
+    'UNAVAILABLE',
+    'RESOURCE_EXHAUSTED',
+    429,
+    'As many calls are under way as may be at once.',
+    'Find out why they take so long, or are so many; the caps are under `limits` in the configuration.',
   ),
 
   // --- inference: the agent's calls to its model

@@ -69,7 +69,16 @@ function safeText(text: string): string {
   return text.toWellFormed().slice(0, MAX_TEXT_CHARS).toWellFormed();
 }
 
-export function toServiceError({ grpc, code, message, metadata = {} }: ServiceErrorInput): ServiceError {
+/** What goes into the status of a failed call: its number, its text, and `google.rpc.Status` with our `ErrorInfo`. */
+export interface StatusDetails {
+  /** gRPC's number, 0 to 16. */
+  readonly code: number;
+  readonly text: string;
+  /** For `grpc-status-details-bin`, not yet in base64. */
+  readonly details: Buffer;
+}
+
+export function statusDetails({ grpc, code, message, metadata = {} }: ServiceErrorInput): StatusDetails {
   const text = safeText(message);
   const info = errorInfo.serialize({ reason: code, domain: ERROR_DOMAIN, metadata });
   const details = rpcStatus.serialize({
@@ -77,9 +86,14 @@ export function toServiceError({ grpc, code, message, metadata = {} }: ServiceEr
     message: text,
     details: [{ typeUrl: 'type.googleapis.com/google.rpc.ErrorInfo', value: info }],
   });
+  return { code: status[grpc], text, details };
+}
+
+export function toServiceError(input: ServiceErrorInput): ServiceError {
+  const { code, text, details } = statusDetails(input);
   const trailers = new Metadata();
   trailers.set('grpc-status-details-bin', details);
-  return Object.assign(new Error(text), { code: status[grpc], details: text, metadata: trailers });
+  return Object.assign(new Error(text), { code, details: text, metadata: trailers });
 }
 
 /** Our code inside a gRPC error, or `undefined` where the error carries none of ours. */

@@ -85,6 +85,7 @@ function phaseWords({ code }: Rejection): string {
     admission: 'admission',
     live: 'live session',
     data: 'data connection',
+    call: 'a call between agents',
     inference: 'a call to its model',
   };
   return words[phase];

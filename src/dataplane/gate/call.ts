@@ -72,6 +72,8 @@ export interface CallPolicy {
   started(call: Call): void;
   /** A call has ended, or was refused; told once for each. Without {@link started} where it was refused at once. */
   ended(call: Call, outcome: CallOutcome): void;
+  /** The agent or the peer broke the protocol: one stream, or the whole connection, ends for it. */
+  violated(rejection: Rejection): void;
   /** How long one header block of a request was held up, ms: from having been read to having been written on. */
   held(ms: number): void;
 }

@@ -211,6 +211,8 @@ export class Generation implements PresentedIdentity {
       onToken(this);
       return undefined;
     } catch (error) {
+      // Our connection was closed under the question, because another certificate has taken our place: it asks itself.
+      if (this.#disposed) return undefined;
       const retryMs = this.#backoff.next();
       metrics.certificateRotations.add({ kind: 'ait', result: 'failed' });
       const reason = error instanceof AuthorityError ? (error.reason ?? 'AUTHORITY_UNREACHABLE') : 'INTERNAL';

@@ -1,0 +1,242 @@
+import { rejection as reject, type Rejection } from '../../domain/rejection.ts';
+import { FrameReader } from '../http2/frame-reader.ts';
+import { CLIENT_PREFACE, ConnectionError, ERROR_CODE, MAX_31_BITS, SETTING } from '../http2/protocol.ts';
+import { ClientFrames } from './client-frames.ts';
+import { GateCore, type GateOptions } from './gate-core.ts';
+import { ServerFrames } from './server-frames.ts';
+
+export type { GateLimits, GateOptions } from './gate-core.ts';
+
+/** CONTINUATION frames of one header block. */
+const MAX_CONTINUATIONS = 16;
+/** How long a side may take to begin, and to complete a frame that is no DATA, ms. */
+const BEGIN_MS = 10_000;
+/** Beyond its deadline a call has so long to end by itself, ms. */
+const DEADLINE_GRACE_MS = 1000;
+
+/**
+ * Decides every call on one HTTP/2 connection that passes through, without ending HTTP/2: frames are read in both
+ * directions, header blocks are decoded, judged and written anew, and everything else goes on as it came. Flow control,
+ * deadlines, trailers, cancellation and PING stay between caller and callee.
+ *
+ * It does no input or output itself: bytes go in by {@link fromClient} and {@link fromServer}; after each of these, and
+ * after every other method, what is to be sent stands in `core.toClient` and `core.toServer`.
+ */
+export class Gate {
+  readonly core: GateCore;
+  readonly #options: GateOptions;
+  readonly #clientFrames: ClientFrames;
+  readonly #serverFrames: ServerFrames;
+  readonly #clientReader: FrameReader;
+  readonly #serverReader: FrameReader;
+  readonly #openedAt: number;
+  #prefaceBytes = 0;
+  /** Monotonic, ms: since when each side owes the rest of a frame. */
+  #clientOwesSince: number | undefined;
+  #serverOwesSince: number | undefined;
+  #over = false;
+
+  constructor(options: GateOptions) {
+    this.#options = options;
+    this.core = new GateCore(options);
+    this.#openedAt = this.core.now;
+    this.#clientFrames = new ClientFrames(this.core);
+    this.#serverFrames = new ServerFrames(this.core);
+    const limits = { maxBlockBytes: options.limits.maxHeaderListBytes, maxContinuations: MAX_CONTINUATIONS };
+    this.#clientReader = new FrameReader(this.#clientFrames, limits);
+    this.#serverReader = new FrameReader(this.#serverFrames, limits);
+    this.#clientFrames.onMaxFrame = (bytes) => widen(this.#serverReader, bytes);
+    this.#serverFrames.onMaxFrame = (bytes) => widen(this.#clientReader, bytes);
+  }
+
+  /** Nothing more is read or said: what stands in the outputs is the last. */
+  get over(): boolean {
+    return this.#over;
+  }
+
+  get openCalls(): number {
+    return this.core.streams.size;
+  }
+
+  /** What the caller's side sends; it must not be changed by anybody afterwards. */
+  fromClient(chunk: Buffer): void {
+    if (this.#over) return;
+    const { core } = this;
+    core.now = this.#options.clock.monotonic();
+    const before = core.highestForwarded;
+    try {
+      const from = this.#readPreface(chunk);
+      if (from < chunk.length) this.#clientReader.read(chunk, from);
+      core.settle();
+    } catch (error) {
+      if (!(error instanceof ConnectionError)) throw error;
+      this.#clientFailed(error);
+    }
+    this.#clientOwesSince = this.#clientReader.owesFrame ? (this.#clientOwesSince ?? core.now) : undefined;
+    if (core.highestForwarded !== before) this.#options.policy.held(this.#options.clock.monotonic() - core.now);
+  }
+
+  /** What the callee's side sends; it must not be changed by anybody afterwards. */
+  fromServer(chunk: Buffer): void {
+    if (this.#over) return;
+    const { core } = this;
+    core.now = this.#options.clock.monotonic();
+    try {
+      this.#serverReader.read(chunk);
+      core.settle();
+    } catch (error) {
+      if (!(error instanceof ConnectionError)) throw error;
+      this.#serverFailed(error);
+    }
+    this.#serverOwesSince = this.#serverReader.owesFrame ? (this.#serverOwesSince ?? core.now) : undefined;
+  }
+
+  /** Permissions have changed: every open call is judged again, and cut where it would not be permitted now. */
+  reconsider(): void {
+    if (this.#over) return;
+    this.#at();
+    for (const stream of this.core.streams.values()) {
+      const decision = this.#options.policy.decide(stream.request);
+      if (!decision.permitted) this.core.cut(stream, decision.rejection);
+    }
+  }
+
+  /** What only time changes; to be called about once a second. */
+  timePassed(): void {
+    if (this.#over) return;
+    this.#at();
+    const { now } = this.core;
+    const since = (at: number | undefined): number => (at === undefined ? 0 : now - at);
+    if (!this.#clientFrames.begun && now - this.#openedAt > BEGIN_MS) {
+      this.end(reject('PREFACE_TIMEOUT', `no HTTP/2 preface and SETTINGS within ${BEGIN_MS} ms`));
+    } else if (since(this.#clientOwesSince) > BEGIN_MS) {
+      this.#clientFailed(new ConnectionError('ENHANCE_YOUR_CALM', `a frame took more than ${BEGIN_MS} ms to come`));
+    } else if (since(this.#serverOwesSince) > BEGIN_MS) {
+      this.#serverFailed(new ConnectionError('ENHANCE_YOUR_CALM', `a frame took more than ${BEGIN_MS} ms to come`));
+    } else this.#lookAtCalls();
+  }
+
+  #lookAtCalls(): void {
+    const { core } = this;
+    const { maxDeadlineMs, stallMs } = this.#options.limits;
+    for (const stream of core.streams.values()) {
+      const openMs = core.now - stream.startedAt;
+      if (stream.request.isGrpc && maxDeadlineMs !== undefined && openMs > maxDeadlineMs + DEADLINE_GRACE_MS) {
+        core.cut(stream, reject('CALL_DEADLINE_EXCEEDED', `open for more than ${maxDeadlineMs} ms`));
+        continue;
+      }
+      const answerStalls =
+        stream.answer !== 'ended' && (stream.responseWindow <= 0 || core.connectionResponseWindow <= 0);
+      const requestStalls =
+        !stream.requestEnded && (stream.requestWindow <= 0 || core.connectionRequestWindow <= 0);
+      if (!answerStalls && !requestStalls) stream.stalledSince = undefined;
+      else {
+        stream.stalledSince ??= core.now;
+        if (core.now - stream.stalledSince < stallMs) continue;
+        const who = answerStalls ? 'caller' : 'callee';
+        core.cut(stream, reject('CALL_STALLED', `the ${who} has opened no window for ${stallMs} ms`));
+      }
+    }
+  }
+
+  /** The client is to open no more streams; those it has opened, and those on their way, are worked on. */
+  askToLeave(): void {
+    if (this.#over || this.core.leaving) return;
+    this.core.leaving = true;
+    this.core.toClient.goaway(MAX_31_BITS, ERROR_CODE.NO_ERROR);
+  }
+
+  /** From now on streams that the client opens are refused: it knows, and may open them elsewhere. */
+  acceptNoMore(): void {
+    const { core } = this;
+    if (this.#over || core.acceptUpTo <= core.highest) return;
+    core.acceptUpTo = core.highest;
+    core.toClient.goaway(core.highest, ERROR_CODE.NO_ERROR);
+  }
+
+  /** Ends every call for this reason, each with its status, and then the connection. */
+  end(rejection: Rejection, codes: { client?: number; server?: number } = {}): void {
+    if (this.#over) return;
+    this.#at();
+    const { core } = this;
+    if (core.streams.size > 0) {
+      // One id for all: they ended for one reason.
+      const correlationId = this.#options.newCorrelationId();
+      for (const stream of core.streams.values()) core.cut(stream, rejection, correlationId);
+    }
+    this.#sayGoodbye(codes);
+  }
+
+  /** The caller has gone: nobody waits for the answers. */
+  clientGone(): void {
+    if (this.#over) return;
+    this.#at();
+    const { core } = this;
+    for (const stream of core.streams.values()) {
+      core.toServer.rstStream(stream.streamId, ERROR_CODE.CANCEL);
+      core.close(stream, { resetCode: ERROR_CODE.CANCEL, cancelled: true });
+    }
+    this.#sayGoodbye();
+  }
+
+  #at(): void {
+    this.core.now = this.#options.clock.monotonic();
+  }
+
+  #sayGoodbye({ client = 0, server = 0 }: { client?: number; server?: number } = {}): void {
+    const { core } = this;
+    this.#over = true;
+    core.settle();
+    if (this.#prefaceBytes === CLIENT_PREFACE.length) {
+      core.toClient.goaway(core.highest, client);
+      if (this.#clientFrames.begun) core.toServer.goaway(0, server);
+    }
+  }
+
+  #clientFailed(error: ConnectionError): void {
+    const rejection = violation(error, 'the caller');
+    this.#options.policy.violated(rejection);
+    this.end(rejection, { client: ERROR_CODE[error.code] });
+  }
+
+  #serverFailed(error: ConnectionError): void {
+    const rejection = violation(error, 'the callee');
+    this.#options.policy.violated(rejection);
+    this.end(rejection, { server: ERROR_CODE[error.code] });
+  }
+
+  /** The client hears from us first, since it may be refused before the callee has said a word. */
+  #begin(): void {
+    const { maxConcurrent, maxHeaderListBytes } = this.#options.limits;
+    this.core.toServer.raw(CLIENT_PREFACE);
+    this.core.toClient.settings([
+      [SETTING.maxConcurrentStreams, maxConcurrent],
+      [SETTING.maxHeaderListSize, maxHeaderListBytes],
+    ]);
+    this.#clientFrames.ownSettings += 1;
+  }
+
+  /** @returns where the frames begin in the chunk. */
+  #readPreface(chunk: Buffer): number {
+    const missing = CLIENT_PREFACE.length - this.#prefaceBytes;
+    if (missing === 0) return 0;
+    const here = Math.min(missing, chunk.length);
+    const expected = CLIENT_PREFACE.subarray(this.#prefaceBytes, this.#prefaceBytes + here);
+    if (!chunk.subarray(0, here).equals(expected)) {
+      throw new ConnectionError('PROTOCOL_ERROR', 'the connection does not begin as HTTP/2 does');
+    }
+    this.#prefaceBytes += here;
+    if (this.#prefaceBytes === CLIENT_PREFACE.length) this.#begin();
+    return here;
+  }
+}
+
+function widen(reader: FrameReader, bytes: number): void {
+  // Never less than before: what was sent before the other side heard of it may still be larger.
+  reader.maxDataFrame = Math.max(reader.maxDataFrame, bytes);
+}
+
+function violation(error: ConnectionError, who: string): Rejection {
+  const code = error.code === 'ENHANCE_YOUR_CALM' ? 'HTTP2_FLOOD' : 'HTTP2_PROTOCOL_VIOLATION';
+  return reject(code, `${who}: ${error.code}, ${error.message}`);
+}

@@ -1,0 +1,267 @@
+import { after, systemClock, type Clock } from '../../platform/clock.ts';
+import type { Rejection } from '../../domain/rejection.ts';
+import type { FrameOutput } from '../http2/frame-output.ts';
+import type { TunnelEnd, TunnelOutcome } from '../tunnel.ts';
+import { Gate, type GateOptions } from './gate.ts';
+
+/** Bytes for one side that wait for it to read; beyond that nothing more is read of the other. */
+const MAX_WAITING = 262_144;
+/** So long may the last words to an end take to leave, ms. */
+const LAST_WORDS_MS = 50;
+/** One end is gone in good order: so long may the other take to get rid of what it still has to deliver, ms. */
+const LINGER_MS = 5000;
+/** Silence after which a connection with nothing under way may be closed, ms. */
+const QUIET_MS = 250;
+/** The same for one whose client has not opened a stream yet: its first call may be on its way. */
+const UNUSED_MS = 2000;
+/**
+ * A connection is at least so old before its client is asked to leave, ms: who was sent away by one connection tries again
+ * on the next, and a gRPC client does so once, not twice in a row.
+ */
+const SETTLED_MS = 1000;
+const LOOK_MS = 1000;
+
+export interface GatedEnds {
+  readonly client: TunnelEnd;
+  readonly server: TunnelEnd;
+}
+
+/** Every gate that is open: one timer looks after all. */
+const open = new Set<GatedConnection>();
+let looking: NodeJS.Timeout | undefined;
+
+/**
+ * One HTTP/2 connection of an agent, carried to the other side through a {@link Gate}: sockets, backpressure and ends.
+ * Both streams must allow half-open connections.
+ */
+export class GatedConnection {
+  /** How it ended, when both ends are closed; never rejects. */
+  readonly over: Promise<TunnelOutcome>;
+  readonly #gate: Gate;
+  readonly #ends: GatedEnds;
+  readonly #options: GateOptions;
+  readonly #clock: Clock;
+  readonly #openedAt: number;
+  #resolve: (outcome: TunnelOutcome) => void = () => undefined;
+  #failed = false;
+  #closed = 0;
+  #finishing = false;
+  #quietSince: number;
+  #cancelLook = (): void => undefined;
+  #cancelLinger = (): void => undefined;
+
+  constructor(ends: GatedEnds, options: GateOptions, { clock = systemClock }: { clock?: Clock } = {}) {
+    this.#ends = ends;
+    this.#options = options;
+    this.#clock = clock;
+    this.#gate = new Gate(options);
+    this.#openedAt = this.#quietSince = clock.monotonic();
+    this.over = new Promise((resolve) => (this.#resolve = resolve));
+    const { client, server } = ends;
+    this.#attend(client, server, (chunk) => this.#gate.fromClient(chunk));
+    this.#attend(server, client, (chunk) => this.#gate.fromServer(chunk));
+    open.add(this);
+    looking ??= setInterval(lookAtAll, LOOK_MS).unref();
+  }
+
+  /** Permissions have changed. */
+  reconsider(): void {
+    this.#gate.reconsider();
+    this.#flush();
+  }
+
+  timePassed(): void {
+    this.#gate.timePassed();
+    this.#flush();
+  }
+
+  /**
+   * Ends every call with its status, at once. Our own agent gets these as its last words, unless it has not even read what
+   * came before; the end that leads to the peer is for the caller of this method to reset.
+   *
+   * @param which the end of our own agent
+   */
+  cut(rejection: Rejection, which: 'client' | 'server'): void {
+    this.#failed = true;
+    const agent = this.#ends[which];
+    const reads = agent.stream.writableLength === 0 && !agent.stream.writableEnded;
+    this.#gate.end(rejection);
+    const { toClient, toServer } = this.#gate.core;
+    const words = which === 'client' ? toClient.take() : toServer.take();
+    (which === 'client' ? toServer : toClient).take();
+    if (!reads || agent.stream.destroyed) {
+      agent.reset();
+      return;
+    }
+    write(agent, words);
+    agent.stream.end();
+    const timer = setTimeout(() => agent.reset(), LAST_WORDS_MS);
+    agent.stream.once('close', () => clearTimeout(timer));
+    agent.stream.once('finish', () => {
+      clearTimeout(timer);
+      agent.stream.destroy();
+    });
+  }
+
+  /** Lets what is under way finish, takes nothing new, then closes both ends. A second call changes nothing. */
+  finish(): void {
+    if (this.#finishing) return;
+    this.#finishing = true;
+    this.#quietSince = this.#clock.monotonic();
+    this.#look();
+  }
+
+  /** One end's bytes into the gate, and its ends and errors. */
+  #attend(end: TunnelEnd, other: TunnelEnd, take: (chunk: Buffer) => void): void {
+    const { stream } = end;
+    stream.on('data', (chunk: Buffer) => {
+      take(chunk);
+      if (this.#finishing) this.#quietSince = this.#clock.monotonic();
+      this.#flush();
+    });
+    stream.on('drain', () => this.#regulate());
+    stream.on('error', () => this.#broke(end));
+    stream.once('end', () => this.#ended(end));
+    stream.once('close', () => {
+      // A stream that closes without having ended both ways was cut off.
+      if (!stream.readableEnded || !stream.writableFinished) this.#broke(end);
+      this.#closed += 1;
+      if (this.#closed === 2) this.#finish();
+      else {
+        this.#cancelLinger();
+        this.#cancelLinger = after({ delayMs: LINGER_MS, run: () => other.reset(), keepAlive: false });
+      }
+    });
+    if (stream.destroyed) queueMicrotask(() => stream.emit('close'));
+  }
+
+  #finish(): void {
+    open.delete(this);
+    this.#cancelLook();
+    this.#cancelLinger();
+    // Whoever was still waiting has gone with the sockets; those who count calls are told.
+    this.#gate.clientGone();
+    this.#resolve(this.#failed ? 'reset' : 'finished');
+  }
+
+  /** An end has no more to say. HTTP/2 has no half-closed connections: nothing more can come of either. */
+  #ended(end: TunnelEnd): void {
+    const { client, server } = this.#ends;
+    if (end === client) this.#gate.clientGone();
+    else this.#gate.end(this.#serverGone());
+    this.#flush();
+    client.stream.end();
+    server.stream.end();
+  }
+
+  #broke(end: TunnelEnd): void {
+    if (this.#failed) return;
+    this.#failed = true;
+    const { client, server } = this.#ends;
+    end.reset();
+    if (end === client) {
+      this.#gate.clientGone();
+      this.#flush();
+      server.stream.end();
+    } else {
+      this.#gate.end(this.#serverGone());
+      this.#flush();
+      client.stream.end();
+    }
+    const other = end === client ? server : client;
+    this.#cancelLinger();
+    this.#cancelLinger = after({ delayMs: LINGER_MS, run: () => other.reset(), keepAlive: false });
+  }
+
+  #serverGone(): Rejection {
+    return this.#options.calleeGone();
+  }
+
+  /** Writes what the gate has to say, closes what it has ended, and reads no faster than is written. */
+  #flush(): void {
+    const { client, server } = this.#ends;
+    const { core, over } = this.#gate;
+    send(client, core.toClient);
+    send(server, core.toServer);
+    if (over) {
+      if (!client.stream.writableEnded) client.stream.end();
+      if (!server.stream.writableEnded) server.stream.end();
+      return;
+    }
+    this.#regulate();
+  }
+
+  #regulate(): void {
+    const { client, server } = this.#ends;
+    if (this.#gate.over) return;
+    regulate(client.stream, server.stream);
+    regulate(server.stream, client.stream);
+  }
+
+  #look(): void {
+    this.#cancelLook();
+    const gate = this.#gate;
+    if (gate.over) return;
+    const now = this.#clock.monotonic();
+    const used = gate.core.highest > 0;
+    const youngMs = this.#openedAt + SETTLED_MS - now;
+    if (used && youngMs <= 0 && !gate.core.leaving) {
+      gate.askToLeave();
+      this.#flush();
+      this.#quietSince = now;
+    }
+    const leftMs = this.#quietSince + (used ? QUIET_MS : UNUSED_MS) - now;
+    if (leftMs <= 0 && (!used || gate.core.leaving)) {
+      // Long enough for every stream that was opened before the client heard us.
+      gate.acceptNoMore();
+      this.#flush();
+      if (gate.openCalls === 0 && this.#delivered()) {
+        gate.clientGone();
+        this.#flush();
+        return;
+      }
+    }
+    this.#cancelLook = after({
+      delayMs: Math.max(QUIET_MS / 2, leftMs),
+      run: () => this.#look(),
+      keepAlive: false,
+      clock: this.#clock,
+    });
+  }
+
+  #delivered(): boolean {
+    const { client, server } = this.#ends;
+    return client.stream.writableLength === 0 && server.stream.writableLength === 0;
+  }
+}
+
+function lookAtAll(): void {
+  for (const connection of open) connection.timePassed();
+  if (open.size > 0) return;
+  clearInterval(looking);
+  looking = undefined;
+}
+
+function send(to: TunnelEnd, output: FrameOutput): void {
+  if (output.length > 0) write(to, output.take());
+}
+
+function write({ stream }: TunnelEnd, pieces: readonly Buffer[]): void {
+  if (stream.writableEnded || stream.destroyed) return;
+  if (pieces.length === 1) {
+    stream.write(pieces[0]);
+    return;
+  }
+  stream.cork();
+  for (const piece of pieces) stream.write(piece);
+  stream.uncork();
+}
+
+/** Reads of one end as long as the other takes what comes of it, and does not owe us the reading of our own words. */
+function regulate(from: TunnelEnd['stream'], to: TunnelEnd['stream']): void {
+  const mayRead = !to.writableNeedDrain && from.writableLength < MAX_WAITING;
+  if (mayRead === from.isPaused()) {
+    if (mayRead) from.resume();
+    else from.pause();
+  }
+}

@@ -1,0 +1,63 @@
+import { REJECTIONS, type Rejection } from '../../domain/rejection.ts';
+import { statusDetails } from '../../wire/error-status.ts';
+import { encodeFields } from '../hpack/encoder.ts';
+import { REFUSAL_FIELD } from './reserved-fields.ts';
+
+/** To whom a refusal goes: our own agent may know the code; whoever sits behind another sidecar, only the coarse reason. */
+export type Audience = 'own agent' | 'peer';
+
+export interface RefusalTerms {
+  readonly rejection: Rejection;
+  readonly correlationId: string;
+  readonly audience: Audience;
+}
+
+/** The numbers under which a refusal goes out. */
+export interface RefusalStatus {
+  readonly grpc: number;
+  readonly http: number;
+}
+
+export function refusalStatus({ code }: Rejection): RefusalStatus {
+  return { grpc: statusDetails({ grpc: REJECTIONS[code].grpc, code, message: '' }).code, http: REJECTIONS[code].http };
+}
+
+/**
+ * The header block that answers a refused gRPC call: trailers-only before the head of the answer, else trailers (gRPC
+ * over HTTP/2, "Responses"). With `google.rpc.ErrorInfo`, whose reason is what the audience may know.
+ *
+ * @param answered whether the head of the answer has gone out
+ */
+export function grpcRefusal({ rejection, correlationId, audience }: RefusalTerms, answered: boolean): Buffer {
+  const reason = audience === 'own agent' ? rejection.code : REJECTIONS[rejection.code].wire;
+  const message = `ait-mesh refused this call: ${reason}, correlation id ${correlationId}`;
+  const { code, details } = statusDetails({
+    grpc: REJECTIONS[rejection.code].grpc,
+    code: reason,
+    message,
+    metadata: { correlation_id: correlationId },
+  });
+  return encodeFields([
+    ...(answered ? [] : [field(':status', '200'), field('content-type', 'application/grpc')]),
+    field('grpc-status', String(code)),
+    field('grpc-message', message),
+    field('grpc-status-details-bin', details.toString('base64').replace(/=+$/, '')),
+    field(REFUSAL_FIELD.reason, reason),
+    field(REFUSAL_FIELD.correlationId, correlationId),
+  ]);
+}
+
+/** The head, and all, of the answer to a refused call that is not gRPC. It has no body: its bytes would need a window. */
+export function httpRefusal({ rejection, correlationId, audience }: RefusalTerms): Buffer {
+  const { http, wire } = REJECTIONS[rejection.code];
+  return encodeFields([
+    field(':status', String(http)),
+    field('content-length', '0'),
+    field(REFUSAL_FIELD.reason, audience === 'own agent' ? rejection.code : wire),
+    field(REFUSAL_FIELD.correlationId, correlationId),
+  ]);
+}
+
+function field(name: string, value: string): { name: string; value: string } {
+  return { name, value };
+}

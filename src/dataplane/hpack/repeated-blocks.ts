@@ -1,0 +1,85 @@
+import type { HeaderBlock } from './header-block.ts';
+
+const SLOTS = 64;
+/** A longer block is always decoded again. */
+const MAX_BLOCK_BYTES = 512;
+/** By the measure of RFC 9113, section 6.5.2. With the number of slots it bounds what a peer can make us keep. */
+const MAX_LIST_BYTES = 2048;
+
+interface Entry {
+  readonly hash: number;
+  readonly bytes: Uint8Array;
+  readonly block: HeaderBlock;
+}
+
+/**
+ * Remembers what blocks mean, by their bytes. Most calls of one connection begin with the same bytes, and looking them up
+ * costs a fraction of decoding them. A block is kept when it comes the second time, so that a stream of ever new blocks
+ * costs no more than their hashes. The hash need not resist an attacker: blocks are compared byte by byte, and whoever
+ * makes them collide slows down nobody else.
+ */
+export class RepeatedBlocks {
+  readonly #entries: (Entry | undefined)[] = Array.from({ length: SLOTS }, () => undefined);
+  readonly #seenOnce = new Int32Array(SLOTS);
+  #kept = 0;
+
+  /** @returns what these bytes mean, when they were kept. */
+  find(bytes: Uint8Array, hash: number): HeaderBlock | undefined {
+    const first = this.#entries[firstSlot(hash)];
+    if (first?.hash === hash && isEqual(first.bytes, bytes)) return first.block;
+    const second = this.#entries[secondSlot(hash)];
+    if (second?.hash === hash && isEqual(second.bytes, bytes)) return second.block;
+    return undefined;
+  }
+
+  /** Keeps what these bytes mean, if it is not their first time. */
+  offer(bytes: Uint8Array, hash: number, block: HeaderBlock): void {
+    if (bytes.length > MAX_BLOCK_BYTES || block.listBytes > MAX_LIST_BYTES) return;
+    const first = firstSlot(hash);
+    if (this.#seenOnce[first] !== hash) {
+      this.#seenOnce[first] = hash;
+      return;
+    }
+    const slot = this.#entries[first] === undefined ? first : secondSlot(hash);
+    // A copy: the bytes belong to a buffer that is read into again.
+    this.#entries[slot] = { hash, bytes: new Uint8Array(bytes), block };
+    this.#kept++;
+  }
+
+  /** Forgets all: the table has changed, and with it what the bytes mean. */
+  clear(): void {
+    if (this.#kept === 0) return;
+    this.#entries.fill(undefined);
+    this.#kept = 0;
+  }
+}
+
+function firstSlot(hash: number): number {
+  return hash >>> 26;
+}
+
+function secondSlot(hash: number): number {
+  return (hash >>> 20) & (SLOTS - 1);
+}
+
+/** A hash of a block, as a signed 32-bit number; 0 for one that is too long to be kept. */
+export function blockHash(bytes: Uint8Array): number {
+  const length = bytes.length;
+  if (length > MAX_BLOCK_BYTES) return 0;
+  let hash = length;
+  let at = 0;
+  // Four bytes a step: a multiplication waits for the one before it.
+  for (; at + 4 <= length; at += 4) {
+    const word =
+      (bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8) | ((bytes[at + 2] ?? 0) << 16) | ((bytes[at + 3] ?? 0) << 24);
+    hash = Math.imul(hash ^ word, 0x9e37_79b1);
+  }
+  for (; at < length; at++) hash = Math.imul(hash ^ (bytes[at] ?? 0), 0x9e37_79b1);
+  return hash | 0;
+}
+
+function isEqual(one: Uint8Array, other: Uint8Array): boolean {
+  if (one.length !== other.length) return false;
+  for (let at = 0; at < one.length; at++) if (one[at] !== other[at]) return false;
+  return true;
+}
