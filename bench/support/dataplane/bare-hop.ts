@@ -8,7 +8,8 @@ import { connect, createServer } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { connect as tlsConnect, createServer as createTlsServer } from 'node:tls';
 import { clientTlsOptions, createTlsContext, serverTlsOptions } from '../../../src/crypto/tls-context.ts';
-import { tunnel } from '../../../src/dataplane/tunnel.ts';
+import { GatedConnection } from '../../../src/dataplane/gate/gated-connection.ts';
+import { permitAll } from './permit-all.ts';
 import type { HopOptions } from './node-pair.ts';
 
 const hop = JSON.parse(process.argv[2] ?? '') as HopOptions;
@@ -17,6 +18,7 @@ if (certPem === undefined || keyPem === undefined || root === undefined) throw n
 const context = createTlsContext({ certPem, keyPem, caPems: [root] });
 const onward = { host: '127.0.0.1', port: hop.to, noDelay: true, allowHalfOpen: true };
 const alpn = ['h2'];
+const gateOptions = permitAll(hop.role);
 
 const server =
   hop.role === 'server'
@@ -33,12 +35,17 @@ const server =
 server.listen(hop.listen, '127.0.0.1');
 process.stdin.on('end', () => process.exit()).resume();
 
-function carry(ends: { readonly client: Duplex; readonly server: Duplex }): void {
+interface Ends {
+  readonly client: Duplex;
+  readonly server: Duplex;
+}
+
+function carry(ends: Ends): void {
   if (hop.kind === 'gate') gate(ends);
   else pipe(ends);
 }
 
-function pipe({ client, server: callee }: { readonly client: Duplex; readonly server: Duplex }): void {
+function pipe({ client, server: callee }: Ends): void {
   for (const [from, to] of [
     [client, callee],
     [callee, client],
@@ -48,8 +55,8 @@ function pipe({ client, server: callee }: { readonly client: Duplex; readonly se
   }
 }
 
-/** The one place that says what the data plane of a sidecar is. */
-function gate({ client, server: callee }: { readonly client: Duplex; readonly server: Duplex }): void {
+/** The data plane of a sidecar, on its own: every call is seen, and none is refused. */
+function gate({ client, server: callee }: Ends): void {
   const end = (stream: Duplex) => ({ stream, reset: () => void stream.destroy() });
-  void tunnel(end(client), end(callee));
+  new GatedConnection({ client: end(client), server: end(callee) }, gateOptions);
 }

@@ -42,24 +42,21 @@ export async function openField(streamBytes: number): Promise<Field> {
   const sidecars = await SidecarPairs.start(mesh);
   const files = createCertificates(folder);
   const input: PairInput = { folder, files, backend: backend.port };
-  const { decidesCalls, accessLog } = sidecars.features;
   const one = (id: ContenderId, name: string, start: (name: string) => Promise<ProxyPair>): Contender => ({
     id,
     name,
     start: () => start(name),
   });
   const contenders = [
-    one('shipped', decidesCalls ? 'sidecars, as shipped' : 'sidecars, opaque tunnel', (name) =>
-      sidecars.pair({ name, backend: backend.port }),
-    ),
-    ...(accessLog
+    one('shipped', 'sidecars, as shipped', (name) => sidecars.pair({ name, backend: backend.port })),
+    ...(sidecars.features.accessLog
       ? [
           one('logged', 'sidecars, access log on', (name) =>
             sidecars.pair({ name, backend: backend.port, accessLog: true }),
           ),
         ]
       : []),
-    one('gate', decidesCalls ? 'bare gate' : 'bare data plane (tunnel)', (name) => nodePair(name, 'gate', input)),
+    one('gate', 'bare gate', (name) => nodePair(name, 'gate', input)),
     one('tunnel', 'bare Node tunnel', (name) => nodePair(name, 'tunnel', input)),
     one('haproxy', 'HAProxy', (name) => haproxyHttp(input).then((pair) => ({ ...pair, name }))),
     one('nginx', 'nginx (grpc_pass)', (name) => nginxHttp(input).then((pair) => ({ ...pair, name }))),

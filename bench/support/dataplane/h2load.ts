@@ -26,13 +26,26 @@ export interface LoadResult {
   readonly latencyUs: number;
 }
 
-/** Loads one pair. @throws Error when a call failed, or did not bring back what it should */
+/** A connection on which nothing happens for so long will not come to life again. */
+const SILENCE_S = 10;
+
+/** A load after which not every call had come back whole. */
+export class LoadFailed extends Error {}
+
+/** Loads one pair. @throws LoadFailed when a call failed, or did not bring back what it should */
 export async function loadPair(pair: ProxyPair, load: Load, folder: string): Promise<LoadResult> {
   const log = join(folder, 'h2load.log');
   writeFileSync(log, '');
   const { connections, streams, calls, bodyFile } = load;
   const grpc = ['-H', 'content-type: application/grpc', '-H', 'te: trailers'];
-  const args = ['-t1', `-c${connections}`, `-m${streams}`, `-n${calls}`, `--log-file=${log}`];
+  const args = [
+    '-t1',
+    `--connection-inactivity-timeout=${SILENCE_S}`,
+    `-c${connections}`,
+    `-m${streams}`,
+    `-n${calls}`,
+    `--log-file=${log}`,
+  ];
   const body = bodyFile === undefined ? [] : [...grpc, `-d${bodyFile}`];
   const cpu = () => pair.pids.reduce((sum, pid) => sum + cpuMs(pid), 0);
   const before = cpu();
@@ -46,7 +59,7 @@ export async function loadPair(pair: ProxyPair, load: Load, folder: string): Pro
   const { seconds, succeeded, dataBytes } = readSummary(stdout);
   // A refused gRPC call has status 200, too; what it lacks is the answer.
   if (succeeded !== calls || dataBytes !== calls * load.answerBytes) {
-    throw new Error(`${pair.name}: not every call came back whole:\n${stdout}`);
+    throw new LoadFailed(`${pair.name}: not every call came back whole:\n${stdout}`);
   }
   return { seconds, cpuMs: used, latencyUs: median(readLatencies(readFileSync(log, 'utf8'))) };
 }

@@ -34,9 +34,9 @@ export class SidecarPairs {
   /** Starts the authority. */
   static async start(mesh: BenchMesh): Promise<SidecarPairs> {
     const pairs = new SidecarPairs(mesh);
-    const { decidesCalls } = pairs.features;
-    await mesh.start(['caller', 'callee'], decidesCalls ? {} : { caller: ['callee'] });
-    if (decidesCalls) {
+    const { callGrants } = pairs.features;
+    await mesh.start(['caller', 'callee'], callGrants ? {} : { caller: ['callee'] });
+    if (callGrants) {
       const applied = mesh.authority.event('policy_applied');
       mesh.writePolicy('caller-grant', CALLS_GRANT);
       await applied;
