@@ -1,7 +1,8 @@
-import { execFile, execFileSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { createCertificates } from './support/certificates.ts';
 import { Child, cpuMs, findProgram, freePort, listening } from './support/children.ts';
 import { BenchMesh, peerListen, sidecarCommand } from './support/mesh.ts';
 import { readOptions } from './support/options.ts';
@@ -14,7 +15,7 @@ import {
   type PairInput,
   type ProxyPair,
 } from './support/proxies.ts';
-import { median, report } from './support/statistics.ts';
+import { median, ratioOf, report } from './support/statistics.ts';
 
 const WHAT = `The data path: h2load → proxy → proxy → nghttpd, mutually authenticated TLS 1.3 between the proxies (P-256, no
 tickets), plaintext HTTP/2 at both ends, a 64-byte POST that is echoed. Sidecars against HAProxy and nginx, one process and
@@ -43,7 +44,7 @@ const server = new Child(
   folder,
 );
 await listening(backend);
-const input: PairInput = { folder, files: certificates(), backend };
+const input: PairInput = { folder, files: createCertificates(folder), backend };
 const pairs = [
   await sidecars(),
   await haproxyTcp(input),
@@ -100,8 +101,7 @@ function of(shape: string, name: string, what: keyof Sample): number[] {
 }
 
 function ratio(shape: string, name: string, what: keyof Sample): number {
-  const theirs = of(shape, name, what);
-  return median(of(shape, own, what).map((ours, round) => ours / (theirs[round] ?? Number.NaN)));
+  return ratioOf(of(shape, own, what), of(shape, name, what));
 }
 
 async function load({ name, port, pids }: ProxyPair, args: readonly string[], calls: number): Promise<Sample> {
@@ -124,38 +124,17 @@ async function sidecars(): Promise<ProxyPair> {
   await mesh.start(['caller', 'callee'], { caller: ['callee'] });
   const start = async (config: string) => {
     const child = new Child(sidecarCommand(config), folder);
-    return { pid: child.pid, ready: await child.event('sidecar_ready') };
+    return { child, ready: await child.event('sidecar_ready') };
   };
   const callee = await start(mesh.sidecarConfig('callee', { app: { address: `127.0.0.1:${backend}` } }));
   const peers = [{ agent: 'callee', listen: '127.0.0.1:0', address: String(callee.ready['inbound']) }];
   const caller = await start(mesh.sidecarConfig('caller', { peers }));
-  const port = Number(peerListen(caller.ready, 'callee').split(':')[1]);
-  return { name: 'ait sidecars', port, pids: [caller.pid, callee.pid] };
-}
-
-/** As the mesh's own: P-256, issued by one root; with the host name that nginx asks for. One serves both ends. */
-function certificates(): PairInput['files'] {
-  const openssl = findProgram('openssl', 'openssl');
-  const file = (name: string) => join(folder, name);
-  const request = (...args: string[]) => {
-    const fixed = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2'];
-    execFileSync(openssl, [...fixed, ...args], { stdio: ['ignore', 'ignore', 'pipe'] });
+  const portOf = (address: string) => Number(address.split(':').at(-1));
+  return {
+    name: 'ait sidecars',
+    port: portOf(peerListen(caller.ready, 'callee')),
+    between: portOf(String(callee.ready['inbound'])),
+    pids: [caller.child.pid, callee.child.pid],
+    stop: async () => void (await Promise.all([caller.child.stop(), callee.child.stop()])),
   };
-  request('-subj', '/CN=bench', '-keyout', file('root.key'), '-out', file('root.pem'));
-  const names = ['-subj', '/CN=callee', '-addext', 'subjectAltName=DNS:callee', '-addext', 'basicConstraints=CA:FALSE'];
-  request(
-    ...names,
-    '-CA',
-    file('root.pem'),
-    '-CAkey',
-    file('root.key'),
-    '-keyout',
-    file('key.pem'),
-    '-out',
-    file('cert.pem'),
-  );
-  writeFileSync(file('both.pem'), readFileSync(file('cert.pem'), 'utf8') + readFileSync(file('key.pem'), 'utf8'), {
-    mode: 0o600,
-  });
-  return { cert: file('cert.pem'), key: file('key.pem'), both: file('both.pem'), root: file('root.pem') };
 }

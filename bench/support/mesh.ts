@@ -90,7 +90,7 @@ export class BenchMesh {
     const flags = process.env['BENCH_AUTHORITY_NODE_FLAGS']?.split(' ') ?? [];
     this.#authority = new Child(
       [process.execPath, ...flags, AIT, 'authority', '--trust-domain', TRUST_DOMAIN, '--listen', listen,
-        '--metrics-listen', '127.0.0.1:0', '--state-dir', join(this.folder, 'authority'), '--policy-dir',
+        '--metrics-listen', '127.0.0.1:0', '--operators-listen', '127.0.0.1:0', '--state-dir', join(this.folder, 'authority'), '--policy-dir',
         join(this.folder, 'policy'), '--log-level', 'info'], this.folder); // prettier-ignore
     this.#ready = await this.#authority.event('authority_ready');
   }
@@ -134,11 +134,11 @@ export function aitCommand(args: readonly string[]): [string, ...string[]] {
   return [process.execPath, AIT, ...args];
 }
 
-/** The sidecar as users start it. */
-export function sidecarCommand(config: string): [string, ...string[]] {
+/** The sidecar as users start it. @param nodeFlags for Node itself, where something is to be seen from inside */
+export function sidecarCommand(config: string, nodeFlags: readonly string[] = []): [string, ...string[]] {
   // To profile it: `--cpu-prof --cpu-prof-dir=…`.
   const flags = process.env['BENCH_SIDECAR_NODE_FLAGS']?.split(' ') ?? [];
-  return [process.execPath, ...flags, AIT, 'sidecar', '--config', config];
+  return [process.execPath, ...flags, ...nodeFlags, AIT, 'sidecar', '--config', config];
 }
 
 /** The line `sidecar_ready`. */

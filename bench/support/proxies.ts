@@ -1,5 +1,6 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { CertificateFiles } from './certificates.ts';
 import { Child, findProgram, freePort, listening } from './children.ts';
 
 /** Two proxies in a row, mutually authenticated TLS between them, plaintext HTTP/2 at both ends. */
@@ -7,19 +8,25 @@ export interface ProxyPair {
   readonly name: string;
   /** Where the caller connects, on 127.0.0.1. */
   readonly port: number;
-  /** Both processes. */
-  readonly pids: readonly number[];
+  /** Where the second proxy takes TLS connections, on 127.0.0.1. */
+  readonly between: number;
+  /** Both processes, the caller's side first. */
+  readonly pids: readonly [number, number];
+  /** One more proxy like the caller's, that connects to this port instead of to the second one. Sidecars have none. */
+  readonly callerTo?: (port: number) => Promise<{ readonly port: number; stop(): Promise<void> }>;
+  stop(): Promise<void>;
 }
 
 export interface PairInput {
   readonly folder: string;
-  /** PEM files: one certificate with its key for each side, and the root of both. */
-  readonly files: { readonly cert: string; readonly key: string; readonly both: string; readonly root: string };
+  /** For either side. */
+  readonly files: CertificateFiles;
   /** Where the server listens. */
   readonly backend: number;
 }
 
-type Side = { readonly role: 'client' | 'server'; readonly listen: number; readonly to: number };
+/** One of the two proxies: `client` is where the caller connects, `server` is before the server. */
+export type Side = { readonly role: 'client' | 'server'; readonly listen: number; readonly to: number };
 
 export function haproxyTcp(input: PairInput): Promise<ProxyPair> {
   return haproxy('HAProxy, TCP', input, { mode: 'tcp', alpn: '', proto: '' });
@@ -88,7 +95,7 @@ export function nginxHttp(input: PairInput): Promise<ProxyPair> {
     head: '',
     body: `http { access_log off; client_body_temp_path ${folder}/body-${role}; proxy_temp_path ${folder}/proxy-${role};
 fastcgi_temp_path ${folder}/fastcgi-${role}; uwsgi_temp_path ${folder}/uwsgi-${role}; scgi_temp_path ${folder}/scgi-${role};
-keepalive_requests 100000000;
+keepalive_requests 100000000; client_max_body_size 0;
 upstream next { server 127.0.0.1:${to}; keepalive 256; keepalive_requests 100000000; }
 server {
   listen 127.0.0.1:${listen} http2 ${role === 'server' ? `ssl; ${serverTls(input)}` : ';'}
@@ -117,7 +124,7 @@ function nginx(
       `${id}.conf`,
       `${head}
 daemon off; master_process off; worker_processes 1; pid ${input.folder}/${id}.pid; error_log stderr error;
-events { worker_connections 1024; }
+events { worker_connections 8192; }
 ${body}
 `,
     );
@@ -125,22 +132,32 @@ ${body}
   });
 }
 
-async function pair(
+/** Starts both proxies. @param command how the one is started that listens and connects like this */
+export async function pair(
   name: string,
   input: PairInput,
   command: (side: Side) => [string, ...string[]],
 ): Promise<ProxyPair> {
-  const [entry, middle] = [await freePort(), await freePort()];
-  const sides: Side[] = [
-    { role: 'server', listen: middle, to: input.backend },
-    { role: 'client', listen: entry, to: middle },
-  ];
-  const pids: number[] = [];
-  for (const side of sides) {
-    pids.push(new Child(command(side), input.folder).pid);
+  const [entry, between] = [await freePort(), await freePort()];
+  const start = async (side: Side) => {
+    const child = new Child(command(side), input.folder);
     await listening(side.listen);
-  }
-  return { name, port: entry, pids };
+    return child;
+  };
+  const server = await start({ role: 'server', listen: between, to: input.backend });
+  const client = await start({ role: 'client', listen: entry, to: between });
+  return {
+    name,
+    port: entry,
+    between,
+    pids: [client.pid, server.pid],
+    callerTo: async (to) => {
+      const port = await freePort();
+      const child = await start({ role: 'client', listen: port, to });
+      return { port, stop: () => child.stop() };
+    },
+    stop: async () => void (await Promise.all([client.stop(), server.stop()])),
+  };
 }
 
 function write(folder: string, name: string, text: string): string {

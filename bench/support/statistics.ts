@@ -10,6 +10,12 @@ export function median(values: readonly number[]): number {
   return percentile(values, 0.5);
 }
 
+/** Median of the rounds' ratios: what disturbs a round disturbs both. `NaN` where the rounds are not the same number. */
+export function ratioOf(ours: readonly number[], theirs: readonly number[]): number {
+  if (ours.length !== theirs.length) return Number.NaN;
+  return median(ours.map((value, round) => value / (theirs[round] ?? Number.NaN)));
+}
+
 export interface Point {
   readonly x: number;
   readonly y: number;
@@ -32,10 +38,19 @@ export function slopeOf(...series: readonly (readonly Point[])[]): number {
   return total(({ covariance }) => covariance) / total(({ spread }) => spread);
 }
 
-/** Rows of a result, and the claims that were checked on it. */
+export type Row = Readonly<Record<string, string | number>>;
+
+/** Rows of the same columns, under a heading. */
+export interface Section {
+  readonly title: string;
+  readonly rows: readonly Row[];
+}
+
+/** Rows of a result, or several tables of them, and the claims that were checked on it. */
 export interface Result {
   readonly name: string;
-  readonly rows: readonly Readonly<Record<string, string | number>>[];
+  readonly rows?: readonly Row[];
+  readonly sections?: readonly Section[];
   readonly targets: readonly Target[];
   readonly notes?: readonly string[];
 }
@@ -44,31 +59,46 @@ export interface Target {
   readonly claim: string;
   readonly measured: number;
   readonly limit: number;
+  /** Whether more than the limit is wanted, instead of less. Default: `most`. */
+  readonly bound?: 'most' | 'least';
+}
+
+/** `NaN`, which is what nothing measured comes to, meets nothing. */
+export function isMet({ measured, limit, bound = 'most' }: Target): boolean {
+  return bound === 'most' ? measured <= limit : measured >= limit;
 }
 
 /** Prints a result, as a table or as one JSON document. A missed target is said, and the exit code is 1. */
 export function report(result: Result, { json }: { json: boolean }): void {
   const machine = { node: process.version, cpus: cpus().length, model: cpus()[0]?.model ?? 'unknown' };
-  const targets = result.targets.map((target) => ({ ...target, met: target.measured <= target.limit }));
+  const targets = result.targets.map((target) => ({ ...target, met: isMet(target) }));
   if (targets.some(({ met }) => !met)) process.exitCode = 1;
   if (json) {
     console.log(JSON.stringify({ ...result, targets, machine }));
     return;
   }
-  for (const line of tableOf(result.rows)) console.log(line);
-  console.log('');
-  for (const { claim, measured, limit, met } of targets) {
-    console.log(`${met ? 'met   ' : 'MISSED'} ${claim}: ${rounded(measured)} (at most ${limit})`);
+  if (result.rows !== undefined) print(result.rows);
+  for (const { title, rows } of result.sections ?? []) {
+    console.log(`${title}\n`);
+    print(rows);
+  }
+  for (const { claim, measured, limit, bound = 'most', met } of targets) {
+    console.log(`${met ? 'met   ' : 'MISSED'} ${claim}: ${rounded(measured)} (at ${bound} ${limit})`);
   }
   for (const note of result.notes ?? []) console.log(`note: ${note}`);
   console.log(`machine: ${machine.cpus} × ${machine.model}, Node ${machine.node}`);
+}
+
+function print(rows: readonly Row[]): void {
+  for (const line of tableOf(rows)) console.log(line);
+  console.log('');
 }
 
 export function rounded(value: number): number {
   return Number.isInteger(value) ? value : Number(value.toPrecision(3));
 }
 
-function tableOf(rows: Result['rows']): string[] {
+function tableOf(rows: readonly Row[]): string[] {
   const names = Object.keys(rows[0] ?? {});
   const cells = [names, ...rows.map((row) => names.map((name) => textOf(row[name])))];
   const widths = names.map((_, column) => Math.max(...cells.map((line) => (line[column] ?? '').length)));
