@@ -192,7 +192,7 @@ function later<Step extends string>(way: readonly Step[], one: Step, other: Step
 
 function valueOf(value: PolicyRecord | Overlay | SetAside | undefined): JsonValue {
   if (value === undefined) return null;
-  return 'object' in value ? recordToJson(value) : ({ ...value } as JsonObject);
+  return 'object' in value ? recordToJson(value) : { ...value };
 }
 
 function recordToJson(record: PolicyRecord): JsonObject {
