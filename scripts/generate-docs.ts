@@ -96,7 +96,8 @@ function recordingRegistry(rows: MetricRow[]): MetricsRegistry {
   const record = (type: string) => (options: { name: string; help: string; labels?: LabelSets }) => {
     rows.push({ type, name: `ait_${options.name}`, help: options.help, labels: options.labels ?? {} });
     const nothing = () => undefined;
-    return { add: nothing, set: nothing, remove: nothing, observe: nothing };
+    const touched = { add: nothing, set: nothing, remove: nothing, observe: nothing, live: false };
+    return { ...touched, series: () => touched };
   };
   return {
     counter: record('counter'),

@@ -6,8 +6,13 @@
 import { mkdirSync } from 'node:fs';
 import { createServer, connect, type AddressInfo, type Socket } from 'node:net';
 import { join } from 'node:path';
+import * as v from 'valibot';
 import { loadMeasureConfig, measureOnce } from '../../src/cli/baseline/measure-once.ts';
 import { systemClock as clock } from '../../src/platform/clock.ts';
+import { AccessLog } from '../../src/sidecar/calls/access-log.ts';
+import { CallCounters } from '../../src/sidecar/calls/call-counters.ts';
+import { callSettingsOf, callsSection } from '../../src/sidecar/calls/calls-section.ts';
+import { GateTerms } from '../../src/sidecar/calls/gate-terms.ts';
 import { dialData } from '../../src/sidecar/data/data-dialler.ts';
 import { dialExchange } from '../../src/sidecar/exchange/dialler.ts';
 import type { Session } from '../../src/sidecar/session/session.ts';
@@ -75,7 +80,7 @@ async function withData(session: Session, { deps, registry }: Speaker): Promise<
     clock,
     registry,
     roots: deps.roots,
-    timing: { handshakeTimeoutMs: 5000, exchangeTimeoutMs: 5000 },
+    timing: { connectTimeoutMs: 5000, handshakeTimeoutMs: 5000, exchangeTimeoutMs: 5000 },
   });
   if (!data.ok) {
     agent.destroy();
@@ -84,7 +89,21 @@ async function withData(session: Session, { deps, registry }: Speaker): Promise<
   }
   const trickle = setInterval(() => agent.write('a trickle of bytes, back and forth'), TRICKLE_MS);
   agent.resume().once('close', () => clearInterval(trickle));
-  const carried = data.connection.carry(session, { registry, metrics: deps.metrics, direction: 'outbound' });
+  const { metrics, decisions, logger, self, random, ports } = deps;
+  const settings = callSettingsOf({ access_log: false, calls: v.parse(callsSection, {}) });
+  const calls = new GateTerms({
+    self,
+    clock,
+    random,
+    decisions,
+    settings,
+    counters: new CallCounters(metrics),
+    accessLog: new AccessLog({ logger, settings }),
+    state: () => ports.state(),
+    ownRejection: () => undefined,
+    peers: () => new Map(),
+  });
+  const carried = data.connection.carry(session, { registry, metrics, decisions, calls, direction: 'outbound' });
   return { session: over, data: carried.then(nowMs) };
 }
 

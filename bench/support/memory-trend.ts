@@ -46,7 +46,7 @@ export class MemoryTrend {
 
   #slopeOf(role: string): number | undefined {
     const longEnough = [...(this.#samples.get(role)?.values() ?? [])].filter(
-      (points) => points.at(-1)!.x - points[0]!.x >= MIN_SPAN_MINUTES,
+      (points) => (points.at(-1)?.x ?? 0) - (points[0]?.x ?? 0) >= MIN_SPAN_MINUTES,
     );
     const slope = slopeOf(...longEnough);
     return Number.isNaN(slope) ? undefined : slope;

@@ -27,7 +27,13 @@ import { StateWatch } from '../../src/sidecar/state/state-watch.ts';
 import { ControlServer } from '../../src/sidecar/transport/control-server.ts';
 import { InboundListener } from '../../src/sidecar/transport/inbound-listener.ts';
 
-const timing = { exchangeTimeoutMs: 10_000, handshakeTimeoutMs: 10_000, heartbeatMs: 5000, lostAfterMs: 15_000 };
+const timing = {
+  connectTimeoutMs: 10_000,
+  exchangeTimeoutMs: 10_000,
+  handshakeTimeoutMs: 10_000,
+  heartbeatMs: 5000,
+  lostAfterMs: 15_000,
+};
 const MANY = 100_000;
 
 export interface SpeakerOptions {

@@ -9,8 +9,8 @@ export interface TunnelEnd {
 
 export type TunnelOutcome = 'finished' | 'reset';
 
-/** Sees each chunk on its way. @returns what is passed on instead; `undefined`: the chunk as it is. */
-export type Tap = (chunk: Buffer) => readonly Buffer[] | undefined;
+/** Sees each chunk on its way. */
+export type Tap = (chunk: Buffer) => void;
 
 export interface TunnelTaps {
   readonly fromA: Tap;
@@ -75,12 +75,9 @@ export function tunnel(a: TunnelEnd, b: TunnelEnd, taps?: TunnelTaps): Promise<T
 /** As `from.pipe(to)`, with a tap; and a way that we ended ourselves takes nothing more, which is no error. */
 function pump(from: Duplex, to: Duplex, tap?: Tap): void {
   from.on('data', (chunk: Buffer) => {
-    const pieces = tap?.(chunk);
+    tap?.(chunk);
     if (to.writableEnded || to.destroyed) return;
-    let mayGoOn = true;
-    if (pieces === undefined) mayGoOn = to.write(chunk);
-    else for (const piece of pieces) if (piece.length > 0) mayGoOn = to.write(piece);
-    if (!mayGoOn) from.pause();
+    if (!to.write(chunk)) from.pause();
   });
   to.on('drain', () => from.resume());
   to.once('close', () => from.pause());

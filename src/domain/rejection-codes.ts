@@ -443,6 +443,22 @@ export const REJECTIONS = {
     'The session has as many data connections as one peer may have.',
     'See why the caller keeps so many connections open; the cap is `limits.connections_per_session`.',
   ),
+  PEER_BUDGET_EXCEEDED: row(
+    'data',
+    'UNAVAILABLE',
+    'RESOURCE_EXHAUSTED',
+    503,
+    'Our agent has as many connections to this peer open, or waiting for an instance, as it may.',
+    'See why it opens so many, or why the peer takes so long; the limits are under `peers[].limits`.',
+  ),
+  CIRCUIT_OPEN: row(
+    'data',
+    'UNAVAILABLE',
+    'UNAVAILABLE',
+    503,
+    'All instances of the peer have failed several times in a row, so for a moment none is asked.',
+    'The detail names the last failure: treat it by its own code. `ait status --admin` shows the instances.',
+  ),
   DATA_SESSION_FOREIGN: row(
     'data',
     'IDENTITY',

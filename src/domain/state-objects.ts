@@ -5,6 +5,7 @@
  */
 import { isSpiffeId, kindOf, parseTrustDomain, type SpiffeId, type TrustDomain } from './agent-id.ts';
 import { BASELINE_STATES, type Baseline } from './baseline.ts';
+import { callsToJson, readCalls } from './calls/call-pattern-json.ts';
 import type { JsonObject, JsonValue } from './canonical/strict-json.ts';
 import type { Grant } from './grant-policy.ts';
 import { isHostPort } from './host-port.ts';
@@ -45,8 +46,10 @@ function valueToJson(object: StateObject): JsonObject {
     }
     case 'baseline':
       return baselineToJson(object.value);
-    case 'grant':
-      return { id: object.value.id, from: object.value.from, to: object.value.to };
+    case 'grant': {
+      const { id, from, to, calls } = object.value;
+      return { id, from, to, ...defined('calls', calls && callsToJson(calls)) };
+    }
     case 'revocation': {
       const { id, kind, subject, reason } = object.value;
       return { id, kind, subject, reason };
@@ -161,11 +164,13 @@ function readDigests(json: JsonValue | undefined, path: string): DigestTuple {
 }
 
 function readGrant(json: JsonValue | undefined, path: string): Grant {
-  const object = objectAt(json, path, { required: ['id', 'from', 'to'] });
+  const object = objectAt(json, path, { required: ['id', 'from', 'to'], optional: ['calls'] });
+  const { calls } = object;
   return {
     id: readId(object['id'], `${path}.id`),
     from: readAgentId(object['from'], `${path}.from`),
     to: readAgentId(object['to'], `${path}.to`),
+    ...(calls !== undefined && { calls: readCalls(calls, `${path}.calls`) }),
   };
 }
 

@@ -19,27 +19,48 @@ export const listenField = (text: string) =>
     v.description(text),
   );
 
+interface DurationBounds {
+  readonly atLeastMs: number;
+  readonly atMostMs: number;
+}
+
+interface DurationBounds {
+  readonly atLeastMs: number;
+  readonly atMostMs: number;
+}
+
 /** @returns milliseconds */
-export const durationField = (
-  byDefault: string,
-  { atLeastMs, atMostMs }: { readonly atLeastMs: number; readonly atMostMs: number },
-  text: string,
-) =>
+export const durationField = (byDefault: string, { atLeastMs, atMostMs }: DurationBounds, text: string) =>
   v.pipe(
     v.optional(v.string(), byDefault),
     // Before the transformation, or the JSON Schema of the file would not have it.
     v.description(`${text} Default ${byDefault}.`),
-    v.rawTransform(({ dataset, addIssue, NEVER }) => {
-      try {
-        return parseDuration(dataset.value);
-      } catch (error) {
-        addIssue({ message: error instanceof Error ? error.message : String(error) });
-        return NEVER;
-      }
-    }),
+    toMilliseconds(),
     v.minValue(atLeastMs, `at least ${atLeastMs} ms`),
     v.maxValue(atMostMs, `at most ${atMostMs} ms`),
   );
+
+/** As {@link durationField}, without a default. @returns milliseconds, or `undefined` where it was left out */
+export const optionalDurationField = ({ atLeastMs, atMostMs }: DurationBounds, text: string) =>
+  v.optional(
+    v.pipe(
+      v.string(),
+      v.description(text),
+      toMilliseconds(),
+      v.minValue(atLeastMs, `at least ${atLeastMs} ms`),
+      v.maxValue(atMostMs, `at most ${atMostMs} ms`),
+    ),
+  );
+
+const toMilliseconds = () =>
+  v.rawTransform<string, number>(({ dataset, addIssue, NEVER }) => {
+    try {
+      return parseDuration(dataset.value);
+    } catch (error) {
+      addIssue({ message: error instanceof Error ? error.message : String(error) });
+      return NEVER;
+    }
+  });
 
 /** A whole number. */
 export const countField = (

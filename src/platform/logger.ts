@@ -22,13 +22,30 @@ export interface Logger {
   fatal(event: string, fields?: LogFields): void;
   /** A logger whose every line also has these fields. It follows this one's level. */
   child(fields: LogFields): Logger;
+  /** For an event of which there are very many, at level info. */
+  bulk(event: string): BulkLog;
   /** The lowest level written. Setting it acts at once, on the whole family of loggers. */
   level: LogLevel;
+}
+
+/**
+ * Lines of one event. They may come later than others of the log, and where they cannot be written as fast as they come,
+ * some are lost and counted: whoever writes them never waits.
+ */
+export interface BulkLog {
+  /** Whether lines are written at the present level: what is not is not worth putting together. */
+  readonly enabled: boolean;
+  /** @param members of a JSON object, without its braces; written as they are, so the names and secrets are the caller's duty. */
+  write(members: string): void;
 }
 
 /** Where lines go. A line ends with a newline; `write` must not throw. */
 export interface LogDestination {
   write(line: string): void;
+  /**
+   * Takes a line that may be written later, or be dropped. Default: it is written as any other.
+   */
+  queue?(line: string): void;
 }
 
 export interface LoggerOptions {
@@ -63,6 +80,14 @@ export function createLogger(options: LoggerOptions): Logger {
     destination,
   );
 
+  let [stampedAt, stamped] = [Number.NaN, ''];
+  /** Many bulk lines fall into one millisecond. */
+  const stamp = (): string => {
+    const now = clock.now();
+    if (now !== stampedAt) [stampedAt, stamped] = [now, new Date(now).toISOString()];
+    return stamped;
+  };
+
   const wrap = (bound: LogFields): Logger => {
     const write = (method: Exclude<LogLevel, 'silent'>, event: string, fields?: LogFields): void => {
       if (!root.isLevelEnabled(method)) return;
@@ -76,6 +101,19 @@ export function createLogger(options: LoggerOptions): Logger {
       error: (event, fields) => write('error', event, fields),
       fatal: (event, fields) => write('fatal', event, fields),
       child: (fields) => wrap({ ...bound, ...fields }),
+      bulk: (event) => {
+        const head = JSON.stringify({ name, ...redact(bound), event }).slice(1, -1);
+        const queue = destination.queue?.bind(destination) ?? destination.write.bind(destination);
+        return {
+          get enabled() {
+            return root.isLevelEnabled('info');
+          },
+          write: (members) => {
+            if (!root.isLevelEnabled('info')) return;
+            queue(`{"level":"info","ts":"${stamp()}",${head},${members}}\n`);
+          },
+        };
+      },
       get level() {
         return root.level as LogLevel;
       },

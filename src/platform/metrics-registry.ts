@@ -1,5 +1,8 @@
-import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
+import { Counter, Gauge, Registry, collectDefaultMetrics, type Histogram } from 'prom-client';
 import { systemClock, type Clock } from './clock.ts';
+import { HistogramTable } from './metrics-histogram.ts';
+import { HeldObservations, HeldSum } from './held-series.ts';
+import { SeriesBook, type Family, type SeriesLabels } from './series-book.ts';
 
 /**
  * The label names of a metric and what each may say: a list is a closed set, known when the code is compiled;
@@ -33,19 +36,37 @@ type Arguments<Labels extends LabelSets, Value extends readonly unknown[]> = key
   ? [...value: Value]
   : [labels: LabelValues<Labels>, ...value: Value];
 
+/** One series of a counter or gauge, looked up once, for whoever touches it very often. */
+export interface SumSeries {
+  /** By how much; of a counter 0 or more. */
+  add(amount: number): void;
+  /** Whether it is one of the series that there are: it has been used, found room, and was not evicted since. */
+  readonly live: boolean;
+}
+/** One series of a histogram, likewise. */
+export interface ObservationSeries extends Pick<SumSeries, 'live'> {
+  observe(value: number): void;
+}
+
 export interface CounterMetric<Labels extends LabelSets> {
   /** By how much, 0 or more; default 1. */
   add(...args: Arguments<Labels, [amount?: number]>): void;
+  /** It may be kept for ever: it counts towards the cap from its first use, and again after it was evicted as idle. */
+  series(labels: LabelValues<Labels>): SumSeries;
 }
 export interface GaugeMetric<Labels extends LabelSets> {
   set(...args: Arguments<Labels, [value: number]>): void;
   /** By how much, may be negative. */
   add(...args: Arguments<Labels, [amount: number]>): void;
+  /** As {@link CounterMetric.series}; it is not idle while it stands at something else than 0. */
+  series(labels: LabelValues<Labels>): SumSeries;
   /** Removes one series, for a thing that is gone. */
   remove(...args: Arguments<Labels, []>): void;
 }
 export interface HistogramMetric<Labels extends LabelSets> {
   observe(...args: Arguments<Labels, [value: number]>): void;
+  /** As {@link CounterMetric.series}. */
+  series(labels: LabelValues<Labels>): ObservationSeries;
 }
 
 /** Where the metrics of one process live. */
@@ -72,7 +93,7 @@ export interface RegistryOptions {
 }
 
 const PREFIX = 'ait_';
-const NO_LABELS: Readonly<Record<string, string>> = Object.freeze({});
+const NO_LABELS: SeriesLabels = Object.freeze({});
 
 /** @returns an empty registry. Every process, and every test, has its own. */
 export function createRegistry(options: RegistryOptions = {}): MetricsRegistry {
@@ -98,21 +119,29 @@ export function createRegistry(options: RegistryOptions = {}): MetricsRegistry {
     registers,
   });
 
+  const familyOf = ({ labels = {}, idleAfterMs }: MetricOptions<LabelSets>, remove: (labels: SeriesLabels) => void) => {
+    const family = series.family({ names: Object.keys(labels), idleAfterMs, remove });
+    // A metric without labels is shown as 0 from the start.
+    if (family.names.length === 0) family.touch(NO_LABELS);
+    return family;
+  };
+
   return {
     counter(options) {
       if (!options.name.endsWith('_total')) throw new RangeError(`the counter ${options.name} must end in _total`);
       const metric = new Counter(configure(options));
-      const family = series.family(options, (labels) => metric.remove(labels));
+      const family = familyOf(options, (labels) => metric.remove(labels));
       return {
         add: (...args: unknown[]) => {
           const { labels, value } = split(family, args);
           if (family.touch(labels)) metric.inc(labels, value ?? 1);
         },
+        series: (labels) => heldSum(family, metric, labels as SeriesLabels),
       };
     },
     gauge(options) {
       const metric = new Gauge(configure(options));
-      const family = series.family(options, (labels) => metric.remove(labels));
+      const family = familyOf(options, (labels) => metric.remove(labels));
       return {
         set: (...args: unknown[]) => {
           const { labels, value = Number.NaN } = split(family, args);
@@ -122,21 +151,30 @@ export function createRegistry(options: RegistryOptions = {}): MetricsRegistry {
           const { labels, value = Number.NaN } = split(family, args);
           if (family.touch(labels)) metric.inc(labels, value);
         },
+        series: (labels) => heldSum(family, metric, labels as SeriesLabels),
         remove: (...args: unknown[]) => family.forget(split(family, args).labels),
       };
     },
     histogram(options) {
-      const metric = new Histogram({ ...configure(options), buckets: [...options.buckets] });
-      const family = series.family(options, (labels) => metric.remove(labels));
+      const { name, help, labelNames } = configure(options);
+      const table = new HistogramTable({ name, help, buckets: options.buckets });
+      // The registry asks a metric for its name and values, no more; its declared type wants one of its own classes.
+      registry.registerMetric(table as unknown as Histogram);
+      const family = familyOf(options, (labels) => table.remove(labels));
+      if (labelNames.length === 0) table.at(NO_LABELS);
       return {
         observe: (...args: unknown[]) => {
           const { labels, value = Number.NaN } = split(family, args);
-          if (family.touch(labels)) metric.observe(labels, value);
+          if (family.touch(labels)) table.at(labels).observe(value);
+        },
+        series: (given) => {
+          const labels = given as SeriesLabels;
+          return new HeldObservations({ family, labels, at: () => table.at(labels) });
         },
       };
     },
     render: () => {
-      series.evictIdle();
+      series.settle();
       return registry.metrics();
     },
     contentType: registry.contentType,
@@ -146,97 +184,19 @@ export function createRegistry(options: RegistryOptions = {}): MetricsRegistry {
   };
 }
 
-function split(family: Family, args: readonly unknown[]): { labels: Readonly<Record<string, string>>; value?: number } {
+function heldSum(family: Family, metric: Counter | Gauge, labels: SeriesLabels): SumSeries {
+  return new HeldSum({
+    family,
+    labels,
+    isLevel: metric instanceof Gauge,
+    write: (amount) => metric.inc(labels, amount),
+  });
+}
+
+function split(family: Family, args: readonly unknown[]): { labels: SeriesLabels; value?: number } {
   const [labels, value] = family.names.length > 0 ? args : [NO_LABELS, args[0]];
   return {
-    labels: labels as Readonly<Record<string, string>>,
+    labels: labels as SeriesLabels,
     ...(typeof value === 'number' && { value }),
   };
-}
-
-/** The series of all metrics of one registry, so that the cap is one cap. */
-class SeriesBook {
-  readonly maxSeries: number;
-  readonly clock: Clock;
-  readonly onDropped: () => void;
-  readonly #families: Family[] = [];
-  count = 0;
-
-  constructor(options: { maxSeries: number; clock: Clock; onDropped: () => void }) {
-    this.maxSeries = options.maxSeries;
-    this.clock = options.clock;
-    this.onDropped = options.onDropped;
-  }
-
-  family(options: MetricOptions<LabelSets>, remove: (labels: Record<string, string>) => void): Family {
-    const family = new Family(this, {
-      names: Object.keys(options.labels ?? {}),
-      idleAfterMs: options.idleAfterMs,
-      remove,
-    });
-    this.#families.push(family);
-    // prom-client shows a metric without labels as 0 from the start.
-    if (family.names.length === 0) family.touch(NO_LABELS);
-    return family;
-  }
-
-  evictIdle(): void {
-    for (const family of this.#families) family.evictIdle(this.clock.monotonic());
-  }
-}
-
-interface FamilyOptions {
-  readonly names: readonly string[];
-  readonly idleAfterMs: number | undefined;
-  readonly remove: (labels: Record<string, string>) => void;
-}
-
-/** The series of one metric, and when each was last touched. */
-class Family {
-  readonly names: readonly string[];
-  readonly #book: SeriesBook;
-  readonly #idleAfterMs: number | undefined;
-  readonly #remove: (labels: Record<string, string>) => void;
-  readonly #series = new Map<string, { readonly labels: Readonly<Record<string, string>>; touchedAt: number }>();
-
-  constructor(book: SeriesBook, { names, idleAfterMs, remove }: FamilyOptions) {
-    this.names = names;
-    this.#book = book;
-    this.#idleAfterMs = idleAfterMs;
-    this.#remove = remove;
-  }
-
-  /** Whether the series may be written to: it exists, or there was room for it. */
-  touch(labels: Readonly<Record<string, string>>): boolean {
-    const key = this.#keyOf(labels);
-    const known = this.#series.get(key);
-    if (known !== undefined) {
-      if (this.#idleAfterMs !== undefined) known.touchedAt = this.#book.clock.monotonic();
-      return true;
-    }
-    if (this.#book.count >= this.#book.maxSeries) {
-      this.#book.onDropped();
-      return false;
-    }
-    this.#series.set(key, { labels: { ...labels }, touchedAt: this.#book.clock.monotonic() });
-    this.#book.count += 1;
-    return true;
-  }
-
-  forget(labels: Readonly<Record<string, string>>): void {
-    if (!this.#series.delete(this.#keyOf(labels))) return;
-    this.#book.count -= 1;
-    this.#remove({ ...labels });
-  }
-
-  evictIdle(now: number): void {
-    if (this.#idleAfterMs === undefined) return;
-    for (const { labels, touchedAt } of this.#series.values()) {
-      if (now - touchedAt > this.#idleAfterMs) this.forget(labels);
-    }
-  }
-
-  #keyOf(labels: Readonly<Record<string, string>>): string {
-    return this.names.map((name) => labels[name]).join('\0');
-  }
 }

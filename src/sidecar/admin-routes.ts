@@ -14,6 +14,7 @@ import type { Generation } from './identity/generation.ts';
 import type { MeasurementResult } from './measure/measurer.ts';
 import type { OutageMargin } from './outage.ts';
 import type { PromptMemory } from './measure/prompt-memory.ts';
+import type { PeerReport } from './peer-views.ts';
 import type { SessionRegistry } from './session/session-registry.ts';
 
 /** Where a sidecar listens, as bound. */
@@ -21,6 +22,8 @@ export interface SidecarAddresses {
   readonly inbound: string;
   readonly metrics: string;
   readonly admin: string;
+  /** Where our agent calls all its peers; absent where it is not configured. */
+  readonly outbound?: string;
   readonly peers: readonly { readonly agent: SpiffeId; readonly listen: string }[];
   /** Where the agent calls its model, if it does. */
   readonly inference?: string;
@@ -48,6 +51,7 @@ export interface AdminDeps {
   readonly generation: () => Generation | undefined;
   readonly outage: () => OutageMargin | undefined;
   readonly addresses: () => SidecarAddresses;
+  readonly peers: () => readonly PeerReport[];
   /** Forgets drift that a call of the agent showed. @returns whether there was any. */
   readonly clearInUseDrift: () => boolean;
 }
@@ -71,6 +75,7 @@ export function adminRoutes(deps: AdminDeps): AdminRoutes {
         connections: session.connections.size,
       })),
     }),
+    'GET /peers': () => ({ body: deps.peers() }),
     'GET /config': () => {
       const config = deps.config();
       return { body: { ...config, authority: redacted(config.authority) } };

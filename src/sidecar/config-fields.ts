@@ -24,13 +24,13 @@ export const localAddress = (text: string) =>
     v.description(text),
   );
 
-/** A positive whole number. */
-export const count = (byDefault: number, text: string) =>
+/** A positive whole number; at most a million unless said otherwise. */
+export const count = (byDefault: number, text: string, atMost = 1_000_000) =>
   v.pipe(
     v.optional(v.number(), byDefault),
     v.integer(),
     v.minValue(1),
-    v.maxValue(1_000_000),
+    v.maxValue(atMost),
     v.description(`${text} Default ${byDefault}.`),
   );
 

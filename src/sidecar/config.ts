@@ -1,17 +1,40 @@
 import * as v from 'valibot';
 import { authoritySection } from './authority-link/authority-section.ts';
+import { callsSection } from './calls/calls-section.ts';
 import { LOG_LEVELS } from '../platform/logger.ts';
 import { durationField, hostPortField, listenField, pathField } from '../platform/config-fields.ts';
 import { MINUTE, SECOND, agentName, count, localAddress } from './config-fields.ts';
 import { inferenceSection } from './inference/inference-section.ts';
 import { measureSection } from './measure/measure-schema.ts';
 
+/** Each is a TLS connection with a proof every few seconds, on both sides. */
+const MAX_INSTANCES = 64;
+
 const peer = v.strictObject({
   agent: agentName('The peer: its name in this trust domain, or a whole SPIFFE ID.'),
-  listen: localAddress(
-    'Where our agent calls this peer: unix:/path or a loopback host:port (port 0: the system chooses).',
+  listen: v.optional(
+    localAddress(
+      'Where our agent calls this peer: unix:/path or a loopback host:port (port 0: the system chooses). Leave it out where `outbound.listen` is enough.',
+    ),
   ),
   address: v.optional(hostPortField("The peer's inbound address. Default: what the authority knows of its instances.")),
+  instances: count(
+    2,
+    'How many instances of the peer our connections are spread over, where the authority knows several and more than one connection is open; each costs both sides a session. One behind `address`, whatever this says.',
+    MAX_INSTANCES,
+  ),
+  eject_after: count(
+    5,
+    'Failures in a row after which an instance gets no new connections for a while, if others are left; or, where all instances fail, after which connections are refused at once for a while.',
+  ),
+  limits: v.optional(
+    v.strictObject({
+      connections: count(4096, 'Connections of our agent to this peer that may be open at once.'),
+      pending: count(1024, 'Of these, those that wait for an instance to take them.'),
+      calls: count(8192, 'Calls of our agent to this peer that may be open at once.'),
+    }),
+    {},
+  ),
 });
 
 /** The configuration of `ait sidecar`; keys in the file are exactly these. Anything else in the file is an error. */
@@ -45,6 +68,13 @@ export const sidecarConfigSchema = v.strictObject({
       ),
     }),
   ),
+  outbound: v.optional(
+    v.strictObject({
+      listen: localAddress(
+        'One place where our agent calls all its peers: the `:authority` of the first call says which, as `<agent>.mesh` or the name alone; slashes in a name are dots. HTTP/2 only.',
+      ),
+    }),
+  ),
   peers: v.optional(
     v.pipe(v.array(peer), v.maxLength(1000), v.description('One entry for each agent that ours calls.')),
     [],
@@ -74,6 +104,11 @@ export const sidecarConfigSchema = v.strictObject({
   ),
   timing: v.optional(
     v.strictObject({
+      connect_timeout: durationField(
+        '2s',
+        { atLeastMs: 50, atMostMs: MINUTE },
+        'For a TCP connection to another sidecar, before another instance is tried. Time enough to lose one packet.',
+      ),
       handshake_timeout: durationField('3s', { atLeastMs: 100, atMostMs: MINUTE }, 'For a TLS handshake.'),
       exchange_timeout: durationField(
         '5s',
@@ -114,6 +149,13 @@ export const sidecarConfigSchema = v.strictObject({
       ),
     }),
     {},
+  ),
+  calls: callsSection,
+  access_log: v.pipe(
+    v.optional(v.boolean(), false),
+    v.description(
+      'Whether every call between agents is a line of the log, at level info. Paths are in it, without their query; headers are not. Default false.',
+    ),
   ),
   log_level: v.optional(v.picklist(LOG_LEVELS), 'info'),
 });

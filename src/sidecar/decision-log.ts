@@ -7,7 +7,8 @@ import { REJECTIONS, driftDimension, type Rejection } from '../domain/rejection.
 import type { Clock } from '../platform/clock.ts';
 import type { Logger } from '../platform/logger.ts';
 import { RateLimit } from '../platform/rate-limit.ts';
-import type { CloseReason, Direction, SidecarMetrics } from './sidecar-metrics.ts';
+import type { Direction, SidecarMetrics } from './sidecar-metrics.ts';
+import type { DecidedCall } from './calls/decided-call.ts';
 import type { Session } from './session/session.ts';
 
 /** One decision, as it stands in the log, in `ait explain` and in the report to the authority. */
@@ -31,12 +32,21 @@ export interface Decision {
   readonly sessionsEnded?: number;
   /** Only of a call of our agent to its model: where its prompt departs from the approved one. Never the text itself. */
   readonly where?: InUseDifference;
+  /** Only of a call between agents. */
+  readonly call?: DecidedCall;
 }
 
 /** A call of our own agent to its model that shows something else than what is approved. */
 export interface CallFacts extends Required<Pick<Decision, 'correlationId' | 'remoteAddress'>> {
   readonly cause: Rejection;
   readonly where?: InUseDifference;
+}
+
+/** A call between agents that this sidecar refused or cut, or would have. */
+export interface PeerCallFacts {
+  readonly session: Session;
+  readonly call: DecidedCall;
+  readonly cause: Rejection;
 }
 
 export interface Refusal extends Pick<Decision, 'correlationId' | 'subject' | 'direction' | 'remoteAddress'> {
@@ -76,6 +86,8 @@ export class DecisionLog {
   readonly #ofStrangers: Decision[] = [];
   /** Our own agent, too, can fill a memory: this one it has for itself. */
   readonly #ofCalls: Decision[] = [];
+  /** And so can a peer that is permitted little. */
+  readonly #ofPeerCalls: Decision[] = [];
   readonly #lines = new Map<string, RateLimit>();
   #unwritten = 0;
   /** What a session was counted under when it began; by its end the peer may no longer be known. */
@@ -92,7 +104,8 @@ export class DecisionLog {
 
   /** Refusals and ends, newest first. */
   recent(): readonly Decision[] {
-    return [...this.#ofPeers, ...this.#ofStrangers, ...this.#ofCalls].toSorted((a, b) => b.at - a.at);
+    const all = [...this.#ofPeers, ...this.#ofStrangers, ...this.#ofCalls, ...this.#ofPeerCalls];
+    return all.toSorted((a, b) => b.at - a.at);
   }
 
   admitted(session: Session): void {
@@ -195,6 +208,20 @@ export class DecisionLog {
     this.#write({ ...facts, at: clock.now(), outcome: 'refused', rejection: cause });
   }
 
+  /** A call between agents that this sidecar refused or cut. Its metrics are counted where calls are. */
+  peerCallRefused({ session, call, cause, correlationId }: PeerCallFacts & { readonly correlationId: string }): void {
+    this.#write({ ...this.#about(session), correlationId, outcome: 'refused', rejection: cause, call });
+  }
+
+  /** The same, but let through by observe mode: each is counted, and loud in the log unless it is like one before. */
+  peerCallObserved({ session, call, cause, isNews }: PeerCallFacts & { readonly isNews: boolean }): void {
+    const { metrics, logger } = this.#deps;
+    metrics.wouldDeny.add({ reason: cause.code });
+    if (!isNews || !this.#mayWrite(session.peer, cause)) return;
+    const { at: _at, ...facts } = this.#about(session);
+    logger.warn('would_deny', { ...facts, call, ...cause });
+  }
+
   /** How a peer is named in labels: known ones by name, all others as `other`. */
   peerLabel(peer: SpiffeId): string {
     if (kindOf(peer) !== 'agent' || !this.#deps.isKnownPeer(peer)) return 'other';
@@ -231,18 +258,18 @@ export class DecisionLog {
       const memory = this.#memoryFor(decision);
       memory.push(decision);
       if (memory.length > KEPT) memory.shift();
-      if (this.#mayWrite(decision.subject, rejection)) {
-        logger[level](outcome === 'terminated' ? 'session_terminated' : `peer_${outcome}`, {
-          ...fields,
-          ...rejection,
-          action: REJECTIONS[rejection.code].action,
-        });
+      const mayWrite = this.#mayWrite(decision.subject, rejection);
+      if (mayWrite) {
+        logger[level](eventOf(decision), { ...fields, ...rejection, action: REJECTIONS[rejection.code].action });
       }
+      // There are as many of these as a peer likes to make: the report is for more than them.
+      else if (decision.call !== undefined) return;
     }
     for (const listener of this.#listeners) listener(decision);
   }
 
-  #memoryFor({ subject, remoteAddress }: Decision): Decision[] {
+  #memoryFor({ subject, remoteAddress, call }: Decision): Decision[] {
+    if (call !== undefined) return this.#ofPeerCalls;
     if (subject === '') return this.#ofStrangers;
     return subject === 'self' && remoteAddress !== '' ? this.#ofCalls : this.#ofPeers;
   }
@@ -263,30 +290,11 @@ export class DecisionLog {
   }
 }
 
-export function directionOf(role: Role): Direction {
-  return role === 'dialler' ? 'outbound' : 'inbound';
+function eventOf({ outcome, call }: Decision): string {
+  if (call !== undefined) return call.wasUnderWay ? 'call_cut' : 'call_refused';
+  return outcome === 'terminated' ? 'session_terminated' : `peer_${outcome}`;
 }
 
-/** The coarse class under which `connections_closed_total` counts an end. */
-export function closeReasonOf(cause: Rejection | undefined): CloseReason {
-  if (cause === undefined) return 'finished';
-  if (driftDimension(cause.code) !== undefined) return 'drift';
-  switch (cause.code) {
-    case 'REVOKED':
-    case 'TRUST_WITHDRAWN':
-      return 'revoked';
-    case 'AIT_EXPIRED':
-    case 'AIT_STALE':
-    case 'CERTIFICATE_EXPIRED':
-    case 'STATE_STALE':
-      return 'expired';
-    case 'PEER_DRAINING':
-    case 'IDLE':
-      return 'drain';
-    case 'PEER_ENDED':
-    case 'PEER_LOST':
-      return 'peer';
-    default:
-      return REJECTIONS[cause.code].phase === 'admission' ? 'policy' : 'error';
-  }
+export function directionOf(role: Role): Direction {
+  return role === 'dialler' ? 'outbound' : 'inbound';
 }

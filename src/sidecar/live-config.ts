@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { resolveAgentId, type SpiffeId, type TrustDomain } from '../domain/agent-id.ts';
 import { isRecord } from '../platform/config-schema.ts';
+import { callSettingsOf, type CallSettings } from './calls/calls-section.ts';
 import type { SidecarConfig } from './config.ts';
 import type { ExchangeTiming } from './exchange/exchange.ts';
 import type { InboundLimits } from './transport/inbound-listener.ts';
@@ -22,14 +23,15 @@ export interface ConfigPlan {
 }
 
 /**
- * The configuration in force, parts of which may change while the process runs: `log_level`, `peers`, `app`, `limits`
- * and all of `timing` but the time for TLS handshakes, which the connection to the authority was made with. Whoever
- * needs a part takes the object, not a number out of it: {@link timing} and {@link limits} stay the same objects and
+ * The configuration in force, parts of which may change while the process runs: `log_level`, `access_log`, `peers`, `app`,
+ * `calls`, `limits` and all of `timing` but the time for TLS handshakes, which the connection to the authority was made with. Whoever
+ * needs a part takes the object, not a number out of it: {@link timing}, {@link limits} and {@link calls} stay the same objects and
  * always say what is in force.
  */
 export class LiveConfig {
   readonly timing: ExchangeTiming;
   readonly limits: InboundLimits;
+  readonly calls: CallSettings;
   readonly #trustDomain: TrustDomain;
   #config: SidecarConfig;
   #peers: Peers;
@@ -41,6 +43,7 @@ export class LiveConfig {
     this.#peers = peersOf(config, trustDomain);
     this.timing = timingOf(config);
     this.limits = limitsOf(config);
+    this.calls = callSettingsOf(config);
   }
 
   /** All of it. A part that did not change is the same object as before. */
@@ -59,9 +62,10 @@ export class LiveConfig {
    */
   plan(next: SidecarConfig): ConfigPlan {
     const { app: _before, ...fixed } = this.#config;
-    const { log_level, peers, app, limits } = next;
+    const { log_level, access_log, peers, app, limits, calls } = next;
     const timing = { ...next.timing, handshake_timeout: this.#config.timing.handshake_timeout };
-    const config: SidecarConfig = { ...fixed, log_level, peers, limits, timing, ...(app !== undefined && { app }) };
+    const taken = { log_level, access_log, peers, limits, calls, timing };
+    const config: SidecarConfig = { ...fixed, ...taken, ...(app !== undefined && { app }) };
     const placed = peersOf(config, this.#trustDomain);
     const isDisplaced = ([peer, { address }]: [SpiffeId, PeerConfig]) =>
       !placed.has(peer) || placed.get(peer)?.address !== address;
@@ -80,6 +84,7 @@ export class LiveConfig {
     this.#peers = peers;
     Object.assign(this.timing, timingOf(config));
     Object.assign(this.limits, limitsOf(config));
+    Object.assign(this.calls, callSettingsOf(config));
   }
 }
 
@@ -89,6 +94,7 @@ function peersOf({ peers }: SidecarConfig, trustDomain: TrustDomain): Peers {
 
 function timingOf({ timing }: SidecarConfig): ExchangeTiming {
   return {
+    connectTimeoutMs: timing.connect_timeout,
     exchangeTimeoutMs: timing.exchange_timeout,
     handshakeTimeoutMs: timing.handshake_timeout,
     heartbeatMs: timing.heartbeat,

@@ -3,13 +3,15 @@ import { after } from '../platform/clock.ts';
 import type { Component } from '../platform/component.ts';
 import type { Logger } from '../platform/logger.ts';
 import type { Peers } from './live-config.ts';
-import type { Outbound } from './outbound.ts';
+import type { AgentListener } from './agent-listener.ts';
 
 export interface OutboundSetOptions {
   readonly logger: Logger;
   readonly peers: () => Peers;
+  /** The listener for all peers, if there is to be one; it is not started. */
+  readonly common: AgentListener | undefined;
   /** Makes the listener for one peer; it is not started. */
-  readonly make: (peer: SpiffeId, listen: string) => Outbound;
+  readonly make: (peer: SpiffeId, listen: string) => AgentListener;
   /** A peer is not to be called any more, or is to be found elsewhere: connections that are open finish. */
   readonly onLeft: (peer: SpiffeId) => void;
   /** How long connections of a listener that is gone may go on, in ms. */
@@ -18,22 +20,27 @@ export interface OutboundSetOptions {
 
 interface Entry {
   readonly listen: string;
-  readonly outbound: Outbound;
+  readonly outbound: AgentListener;
 }
 
-/** The listeners for our agent, one for each peer, as the configuration in force has them. */
+/** The listeners for our agent, one for each peer and one for all, as the configuration in force has them. */
 export class OutboundSet implements Component {
   readonly name = 'outbound listeners';
   readonly #options: OutboundSetOptions;
   readonly #entries = new Map<SpiffeId, Entry>();
-  readonly #leaving = new Map<Outbound, () => void>();
+  /** Those that our agent is to call, with a listener of their own or without. */
+  #peers: ReadonlySet<SpiffeId> = new Set();
+  readonly #leaving = new Map<AgentListener, () => void>();
 
   constructor(options: OutboundSetOptions) {
     this.#options = options;
   }
 
   async start(): Promise<void> {
+    this.#peers = new Set(this.#options.peers().keys());
+    await this.#options.common?.start();
     for (const [peer, { listen }] of this.#options.peers()) {
+      if (listen === undefined) continue;
       const outbound = this.#options.make(peer, listen);
       this.#entries.set(peer, { listen, outbound });
       await outbound.start();
@@ -45,15 +52,22 @@ export class OutboundSet implements Component {
     return [...this.#entries].map(([agent, { outbound }]) => ({ agent, listen: outbound.address }));
   }
 
+  /** Where our agent calls all peers, as bound; `undefined`: nowhere. */
+  get commonAddress(): string | undefined {
+    return this.#options.common?.address;
+  }
+
   /** Takes no more connections; those that are open go on. */
   refuseNew(): void {
+    this.#options.common?.refuseNew();
     for (const { outbound } of this.#entries.values()) outbound.refuseNew();
   }
 
   async stop(): Promise<void> {
     for (const cancel of this.#leaving.values()) cancel();
     const all = [...[...this.#entries.values()].map(({ outbound }) => outbound), ...this.#leaving.keys()];
-    await Promise.all(all.map((outbound) => outbound.stop()));
+    const { common } = this.#options;
+    await Promise.all((common === undefined ? all : [common, ...all]).map((outbound) => outbound.stop()));
   }
 
   /**
@@ -67,7 +81,7 @@ export class OutboundSet implements Component {
     const fresh = new Map<SpiffeId, Entry>();
     try {
       for (const [peer, { listen }] of peers) {
-        if (this.#entries.get(peer)?.listen === listen) continue;
+        if (listen === undefined || this.#entries.get(peer)?.listen === listen) continue;
         const outbound = this.#options.make(peer, listen);
         fresh.set(peer, { listen, outbound });
         await outbound.start();
@@ -78,16 +92,17 @@ export class OutboundSet implements Component {
     }
     return () => {
       for (const [peer, { outbound }] of this.#entries) {
-        if (peers.has(peer) && !fresh.has(peer)) continue;
+        if (peers.get(peer)?.listen !== undefined && !fresh.has(peer)) continue;
         this.#entries.delete(peer);
         this.#letGo(outbound);
-        if (!peers.has(peer)) this.#options.onLeft(peer);
       }
+      for (const peer of this.#peers) if (!peers.has(peer)) this.#options.onLeft(peer);
+      this.#peers = new Set(peers.keys());
       for (const [peer, entry] of fresh) this.#entries.set(peer, entry);
     };
   }
 
-  #letGo(outbound: Outbound): void {
+  #letGo(outbound: AgentListener): void {
     const { logger, drainMs } = this.#options;
     outbound.refuseNew();
     const run = () => {

@@ -1,8 +1,10 @@
 import { DIMENSIONS } from '../domain/measurement.ts';
 import { REJECTION_CODES } from '../domain/rejection.ts';
+import { createCallMetrics } from './calls/call-metrics.ts';
 import { createInferenceMetrics } from './inference/inference-metrics.ts';
 import { FAILURE_REASONS } from './measure/measurement-problem.ts';
 import type { MetricsRegistry } from '../platform/metrics-registry.ts';
+import { BUDGETS } from './session/peer-budget.ts';
 
 /** Which end of a control connection this sidecar was: `outbound` dialled. */
 export const DIRECTIONS = ['inbound', 'outbound'] as const;
@@ -74,6 +76,23 @@ export function createSidecarMetrics(registry: MetricsRegistry) {
       name: 'connections_closed_total',
       help: 'Data connections that closed, by what closed them.',
       labels: { reason: CLOSE_REASONS },
+    }),
+    instanceEjections: registry.counter({
+      name: 'instance_ejections_total',
+      help: 'Times an instance of a peer got no new connections for a while, because it failed too often in a row.',
+      labels: { peer },
+      idleAfterMs: IDLE_AFTER_MS,
+    }),
+    circuitOpen: registry.gauge({
+      name: 'circuit_open',
+      help: 'Whether connections to the peer are refused at once because all of its instances failed: 1 until one succeeds.',
+      labels: { peer },
+    }),
+    budgetExceeded: registry.counter({
+      name: 'budget_exceeded_total',
+      help: 'Connections and calls of our agent that were refused because it has as many under way as it may.',
+      labels: { peer, budget: BUDGETS },
+      idleAfterMs: IDLE_AFTER_MS,
     }),
     drift: registry.counter({
       name: 'drift_total',
@@ -166,6 +185,7 @@ export function createSidecarMetrics(registry: MetricsRegistry) {
       name: 'config_restart_needed',
       help: 'Settings that differ on disk and count only after a restart.',
     }),
+    ...createCallMetrics(registry, direction),
     ...createInferenceMetrics(registry),
     buildInfo: registry.gauge({
       name: 'build_info',

@@ -18,6 +18,10 @@ import { systemRandom, type RandomSource } from '../platform/random.ts';
 import { Readiness } from '../platform/readiness.ts';
 import { adminRoutes, type SidecarAddresses } from './admin-routes.ts';
 import { APP_BLOCKERS, AppWatch } from './app/app-watch.ts';
+import { AgentListener } from './agent-listener.ts';
+import { AccessLog } from './calls/access-log.ts';
+import { CallCounters } from './calls/call-counters.ts';
+import { GateTerms } from './calls/gate-terms.ts';
 import type { SidecarConfig } from './config.ts';
 import { ConfigReload, type ConfigSource } from './config-reload.ts';
 import { DataAcceptor } from './data/data-acceptor.ts';
@@ -39,10 +43,13 @@ import { createPromptMemory } from './measure/prompt-memory.ts';
 import { MeshMembership } from './membership.ts';
 import { outageMargin } from './outage.ts';
 import { Outbound } from './outbound.ts';
+import { describePeers } from './peer-views.ts';
 import { OutboundSet } from './outbound-set.ts';
 import { Reactions } from './reactions.ts';
 import { SelfStanding } from './self-standing.ts';
 import { SessionContinuity } from './session/session-continuity.ts';
+import { PeerBudget } from './session/peer-budget.ts';
+import { poolRecord } from './session/pool-record.ts';
 import { SessionPool } from './session/session-pool.ts';
 import { SessionRegistry } from './session/session-registry.ts';
 import { createSidecarMetrics } from './sidecar-metrics.ts';
@@ -89,6 +96,8 @@ export interface Sidecar {
   readonly addresses: () => SidecarAddresses;
 }
 
+/** A peer that our agent has just ceased to call: what is left of it needs one instance. */
+const LONELY = { instances: 1, eject_after: 5 };
 const APP_CONNECT_TIMEOUT_MS = 2000;
 const PARK_MS = 1000;
 const MAX_PARKED = 64;
@@ -218,6 +227,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
     thumbprint: () => membership.identity.current.thumbprint,
     dial,
   });
+  const labelOf = (peer: SpiffeId) => decisions.peerLabel(peer);
   const pool = new SessionPool({
     ...core,
     addressesOf: (peer) => {
@@ -226,11 +236,32 @@ export function createSidecar(options: SidecarOptions): Sidecar {
       const endpoints = membership.state?.endpoints.get(peer) ?? [];
       return { addresses: endpoints.map(({ address }) => address), balanced: false };
     },
+    spreadingOf: (peer) => {
+      const { instances, eject_after } = live.peers.get(peer) ?? LONELY;
+      return { instances, ejectAfter: eject_after };
+    },
     dial,
     end: (session, cause) => registry.end(session, cause),
+    events: poolRecord({ ...core, labelOf }),
+  });
+  const budget = new PeerBudget({
+    limitsOf: (peer) => live.peers.get(peer)?.limits,
+    onExceeded: (peer, name) => metrics.budgetExceeded.add({ peer: labelOf(peer), budget: name }),
   });
 
   // --- ways in and out
+  const counters = new CallCounters(metrics);
+  const calls = new GateTerms({
+    ...core,
+    self,
+    decisions,
+    counters,
+    accessLog: new AccessLog({ logger, settings: live.calls }),
+    settings: live.calls,
+    peers: () => live.peers,
+    state: () => membership.state,
+    ownRejection,
+  });
   const control = new ControlServer((call, peer) => {
     const giveUp = () => peer.raw.destroy();
     contain(acceptExchange(call, peer, keepAlive.deps), { logger, what: 'accepting an exchange', giveUp });
@@ -239,6 +270,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
     registry,
     metrics,
     decisions,
+    calls,
     instanceId: () => membership.identity.current.instanceId,
     appAddress: () => live.config.app?.address,
     onAppUnreached: (detail) => app.unreached(detail),
@@ -264,11 +296,26 @@ export function createSidecar(options: SidecarOptions): Sidecar {
     },
   });
   const socketMode = Number.parseInt(config.socket_mode, 8);
-  const outbound = new OutboundSet({
+  const forAgent = { logger, socketMode };
+  const carrier = new Outbound({ ...core, pool, budget, continuity, decisions, calls, registry, roots, timing });
+  const outbound: OutboundSet = new OutboundSet({
     logger,
     peers: () => live.peers,
+    common:
+      config.outbound &&
+      new AgentListener({
+        ...forAgent,
+        name: 'outbound to all peers',
+        listen: config.outbound.listen,
+        carry: (agent) => carrier.carryRouted(agent, outbound.commonAddress ?? ''),
+      }),
     make: (peer, listen) =>
-      new Outbound({ ...core, peer, listen, pool, continuity, decisions, registry, roots, timing, socketMode }),
+      new AgentListener({
+        ...forAgent,
+        name: `outbound to ${peer}`,
+        listen,
+        carry: (agent) => carrier.carry(agent, peer, listen),
+      }),
     onLeft: (peer) => reactions.peerRemoved(peer),
     drainMs: () => live.config.timing.drain,
   });
@@ -332,6 +379,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
     partial: { mesh: meshReadiness },
     registry: metricsRegistry,
     beforeScrape: () => {
+      counters.sweep();
       const margin = outage();
       if (margin !== undefined) metrics.outageTolerance.set(margin.remainingMs / 1000);
     },
@@ -356,6 +404,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
       generation,
       outage,
       addresses: () => addresses(),
+      peers: () => describePeers({ peers: live.peers, pool, budget }),
       clearInUseDrift: () => overlay.clear(),
     }),
   });
@@ -364,6 +413,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
     metrics: probes.address,
     admin: admin.path,
     peers: outbound.addresses(),
+    ...(outbound.commonAddress !== undefined && { outbound: outbound.commonAddress }),
     ...(inference !== undefined && { inference: inference.address }),
   });
 

@@ -45,6 +45,14 @@ export function sessionToWire(session: Session): SessionSummary {
   };
 }
 
+/** Of a call also which one: a detail that names it says so already. */
+function detailOf({ rejection, call }: Decision): string {
+  const { detail } = rejection ?? { detail: '' };
+  if (call === undefined) return detail;
+  const what = `${call.method} ${call.path}`;
+  return `${call.wasUnderWay ? 'cut under way: ' : ''}${detail.includes(what) ? '' : `${what}: `}${detail}`;
+}
+
 /** Everything the authority may know of a decision: digests yes, texts never. */
 export function decisionToWire(decision: Decision): WireDecision {
   const { at, correlationId, subject, outcome, rejection, direction, sessionId, connections, remoteAddress } = decision;
@@ -55,7 +63,7 @@ export function decisionToWire(decision: Decision): WireDecision {
     peer: subject === 'self' ? '' : subject,
     outcome: outcome === 'refused' ? 'denied' : outcome,
     code: rejection?.code ?? '',
-    detail: (rejection?.detail ?? '').slice(0, MAX_TEXT_CHARS),
+    detail: detailOf(decision).slice(0, MAX_TEXT_CHARS),
     role: direction === 'outbound' ? 'dialler' : 'acceptor',
     sessionId: sessionId ?? '',
     self: subject === 'self' || rejection?.self === true,

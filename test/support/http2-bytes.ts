@@ -1,4 +1,4 @@
-import { CLIENT_PREFACE } from '../../src/dataplane/http2-frames.ts';
+import { CLIENT_PREFACE } from '../../src/dataplane/http2/protocol.ts';
 
 /** One HTTP/2 frame as bytes. */
 export function frame(type: number, { flags = 0, stream = 0, payload = Buffer.alloc(0) } = {}): Buffer {

@@ -1,4 +1,5 @@
 import { resolveAgentId, trustDomainOf, type SpiffeId, type TrustDomain } from '../../domain/agent-id.ts';
+import { MAX_CALL_PATTERNS, readCallPattern, type CallPattern } from '../../domain/calls/call-pattern.ts';
 import type { JsonObject, JsonValue } from '../../domain/canonical/strict-json.ts';
 import { arrayAt, choiceAt, flagAt, objectAt, ShapeError, stringAt } from '../../domain/json-shape.ts';
 import { isMeshError } from '../../domain/mesh-error.ts';
@@ -9,7 +10,20 @@ import { isObjectId } from '../../domain/state-objects.ts';
 export type OperatorChange =
   | { readonly action: 'approve_baseline'; readonly text: string; readonly force: boolean }
   | { readonly action: 'set_baseline_state'; readonly id: string; readonly state: 'retired' | 'revoked' }
-  | { readonly action: 'add_grant'; readonly from: SpiffeId; readonly to: SpiffeId }
+  /** `calls`: these besides what is permitted already; `undefined`: every call. */
+  | {
+      readonly action: 'add_grant';
+      readonly from: SpiffeId;
+      readonly to: SpiffeId;
+      readonly calls: readonly CallPattern[] | undefined;
+    }
+  /** Of what is permitted, these calls only. */
+  | {
+      readonly action: 'limit_grant';
+      readonly from: SpiffeId;
+      readonly to: SpiffeId;
+      readonly calls: readonly CallPattern[];
+    }
   | { readonly action: 'withdraw_grant'; readonly from: SpiffeId; readonly to: SpiffeId }
   | { readonly action: 'register_agent'; readonly agent: SpiffeId; readonly sponsor: Sponsor }
   | {
@@ -41,6 +55,7 @@ const ACTIONS = [
   'approve_baseline',
   'set_baseline_state',
   'add_grant',
+  'limit_grant',
   'withdraw_grant',
   'register_agent',
   'set_lifecycle',
@@ -71,6 +86,14 @@ function readChange(json: JsonValue, path: string, trustDomain: TrustDomain): Op
     objectAt(json, path, { required: ['action', ...required], optional });
   const agentAt = (object: JsonObject, name: string, own = true) =>
     readAgent(object[name], `${path}.${name}`, own ? trustDomain : undefined, trustDomain);
+  const pairAt = (object: JsonObject) => {
+    const [from, to] = [agentAt(object, 'from', false), agentAt(object, 'to', false)];
+    if (from === to) throw new ShapeError(`${path}.to`, 'the calling agent itself');
+    if (![from, to].some((end) => trustDomainOf(end) === trustDomain)) {
+      throw new ShapeError(path, `neither side is of the trust domain ${trustDomain}`);
+    }
+    return { from, to };
+  };
   const textAt = (value: JsonValue | undefined, name: string) =>
     value === undefined ? undefined : stringAt(value, `${path}.${name}`, TEXT, '1 to 512 printable characters');
 
@@ -86,16 +109,17 @@ function readChange(json: JsonValue, path: string, trustDomain: TrustDomain): Op
       if (!isObjectId(id)) throw new ShapeError(`${path}.id`, 'not the id of a baseline');
       return { action, id, state: choiceAt(object['state'], `${path}.state`, ['retired', 'revoked']) };
     }
-    case 'add_grant':
-    case 'withdraw_grant': {
-      const object = members(['from', 'to']);
-      const [from, to] = [agentAt(object, 'from', false), agentAt(object, 'to', false)];
-      if (from === to) throw new ShapeError(`${path}.to`, 'the calling agent itself');
-      if (![from, to].some((end) => trustDomainOf(end) === trustDomain)) {
-        throw new ShapeError(path, `neither side is of the trust domain ${trustDomain}`);
-      }
-      return { action, from, to };
+    case 'add_grant': {
+      const object = members(['from', 'to'], ['calls']);
+      const calls = object['calls'] === undefined ? undefined : readCalls(object['calls'], `${path}.calls`);
+      return { action, ...pairAt(object), calls };
     }
+    case 'limit_grant': {
+      const object = members(['from', 'to', 'calls']);
+      return { action, ...pairAt(object), calls: readCalls(object['calls'], `${path}.calls`) };
+    }
+    case 'withdraw_grant':
+      return { action, ...pairAt(members(['from', 'to'])) };
     case 'register_agent': {
       const object = members(['agent', 'sponsor']);
       const sponsor = objectAt(object['sponsor'], `${path}.sponsor`, { required: ['id'], optional: ['name', 'email'] });
@@ -129,6 +153,15 @@ function readChange(json: JsonValue, path: string, trustDomain: TrustDomain): Op
       return { action, kind, subject, reason: textAt(object['reason'], 'reason') };
     }
   }
+}
+
+function readCalls(json: JsonValue | undefined, path: string): readonly CallPattern[] {
+  return arrayAt(json, path, { min: 1, max: MAX_CALL_PATTERNS }).map((each, index, all) => {
+    const reading = readCallPattern(stringAt(each, `${path}[${index}]`, TEXT, '1 to 512 printable characters'));
+    if (all.indexOf(each) !== index) throw new ShapeError(`${path}[${index}]`, 'it stands in the list twice');
+    if (!reading.ok) throw new ShapeError(`${path}[${index}]`, `it ${reading.problem}`);
+    return reading.pattern;
+  });
 }
 
 function readAgent(

@@ -1,13 +1,12 @@
 import { createHash } from 'node:crypto';
-import { agentNameOf, trustDomainOf, type SpiffeId } from '../../domain/agent-id.ts';
+import type { SpiffeId } from '../../domain/agent-id.ts';
 import type { JsonValue } from '../../domain/canonical/strict-json.ts';
-import { isObjectId } from '../../domain/state-objects.ts';
 import { approveBaseline } from './baseline-approval.ts';
+import { addGrant, limitGrant, withdrawGrant } from './grant-edits.ts';
 import type { OperatorChange } from './operator-changes.ts';
 import { agentUnknown, done, operatorRecord, overlay, ownedByFile, put } from './operator-edit-parts.ts';
 import type { Edit, EditContext } from './operator-edit-parts.ts';
-import { recordsInForce, withEntry, type PolicyLayers } from './policy-layers.ts';
-import type { PolicyRecord } from './policy-objects.ts';
+import { recordsInForce, type PolicyLayers } from './policy-layers.ts';
 import { policyRefusal } from './policy-outcome.ts';
 
 /**
@@ -32,6 +31,8 @@ function applyChange(layers: PolicyLayers, change: OperatorChange, context: Edit
       return setBaselineState(layers, change, context);
     case 'add_grant':
       return addGrant(layers, change, context);
+    case 'limit_grant':
+      return limitGrant(layers, change, context);
     case 'withdraw_grant':
       return withdrawGrant(layers, change, context);
     case 'register_agent':
@@ -57,47 +58,6 @@ function setBaselineState(
   if (layers.files.has(key)) return done(overlay(layers, key, { state }, context));
   const object = { kind: 'baseline' as const, value: { ...record.object.value, state } };
   return done(put(layers, { ...record, object, operator: context.operator }));
-}
-
-function addGrant(
-  layers: PolicyLayers,
-  { from, to }: Extract<OperatorChange, { action: 'add_grant' }>,
-  context: EditContext,
-): Edit {
-  const { trustDomain } = context;
-  const records = recordsInForce(layers);
-  const unknown = [from, to].find((end) => trustDomainOf(end) === trustDomain && !records.has(`agent ${end}`));
-  if (unknown !== undefined) return agentUnknown(unknown);
-  const same = grantsBetween(records, from, to);
-  if (same.some(({ withdrawn }) => !withdrawn)) return done(layers, ['the grant is in force already']);
-  // What an operator took away, an operator may give back.
-  const ours = same.find(({ key }) => layers.overlays.has(key) && layers.files.get(key)?.withdrawn === false);
-  if (ours !== undefined) return done({ ...layers, overlays: withEntry(layers.overlays, ours.key, undefined) });
-  const inFile = same.find(({ key }) => layers.files.has(key));
-  if (inFile !== undefined) return ownedByFile(inFile, 'says that it is withdrawn', 'set `state: active` there');
-  const [short, long] = [from, to].map((end) => (trustDomainOf(end) === trustDomain ? agentNameOf(end) : end));
-  const id = `${short}>${long}`;
-  if (!isObjectId(id)) return policyRefusal('CHANGE_INVALID', 'the names are too long for a grant without an id');
-  return done(put(layers, operatorRecord({ kind: 'grant', value: { id, from, to } }, context, { group: from })));
-}
-
-function withdrawGrant(
-  layers: PolicyLayers,
-  { from, to }: Extract<OperatorChange, { action: 'withdraw_grant' }>,
-  context: EditContext,
-): Edit {
-  const same = grantsBetween(recordsInForce(layers), from, to);
-  if (same.length === 0) return policyRefusal('NOT_FOUND', `no grant lets ${from} connect to ${to}`);
-  const next = same
-    .filter(({ withdrawn }) => !withdrawn)
-    .reduce(
-      (now, { key }) =>
-        now.files.has(key)
-          ? overlay(now, key, { withdrawn: true }, context)
-          : { ...now, operators: withEntry(now.operators, key, undefined) },
-      layers,
-    );
-  return done(next, next === layers ? ['the grant is withdrawn already'] : []);
 }
 
 function registerAgent(
@@ -189,10 +149,4 @@ function revoke(
     ? []
     : [`no ${kind} with this id is known to this authority now; it is revoked all the same`];
   return done(put(layers, operatorRecord({ kind: 'revocation', value }, context)), notes);
-}
-
-function grantsBetween(records: ReadonlyMap<string, PolicyRecord>, from: SpiffeId, to: SpiffeId): PolicyRecord[] {
-  return [...records.values()].filter(
-    ({ object }) => object.kind === 'grant' && object.value.from === from && object.value.to === to,
-  );
 }

@@ -5,7 +5,9 @@
 import { createHash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { BASELINE_STATES } from '../../domain/baseline.ts';
+import { readCallPattern, sharedCalls } from '../../domain/calls/call-pattern.ts';
 import type { JsonObject, JsonValue } from '../../domain/canonical/strict-json.ts';
+import type { Grant } from '../../domain/grant-policy.ts';
 import { isMeshError, MeshError } from '../../domain/mesh-error.ts';
 import { LIFECYCLES, type AgentRecord } from '../../domain/mesh-state.ts';
 import { parseStateObject, stateObjectToJson } from '../../domain/state-objects.ts';
@@ -22,6 +24,8 @@ export interface Overlay {
   /** Milliseconds since the epoch; 0: not at all. */
   readonly observeUntil?: number;
   readonly withdrawn?: true;
+  /** Only these calls, as people write them, of those that the file permits; if none is left, the grant is withdrawn. */
+  readonly calls?: readonly string[];
 }
 
 /** A file whose present text has no effect until it changes. */
@@ -152,7 +156,12 @@ function restrict(record: PolicyRecord, overlay: Overlay): PolicyRecord {
     }
     case 'agent':
       return { ...record, note, object: { kind: 'agent', value: restrictAgent(object.value, overlay) } };
-    case 'grant':
+    case 'grant': {
+      const value = restrictGrant(object.value, overlay);
+      const withdrawn = record.withdrawn || overlay.withdrawn === true || value.calls?.length === 0;
+      // A withdrawn grant keeps its calls: an empty list is no grant that could be stored or shown.
+      return { ...record, note, withdrawn, object: withdrawn ? object : { kind: 'grant', value } };
+    }
     case 'inference_service':
       return { ...record, note, withdrawn: record.withdrawn || overlay.withdrawn === true };
     case 'revocation':
@@ -164,6 +173,16 @@ function restrictAgent({ observeUntil, ...agent }: AgentRecord, overlay: Overlay
   const until = observeUntil === undefined ? 0 : Math.min(observeUntil, overlay.observeUntil ?? observeUntil);
   const lifecycle = later(LIFECYCLES, agent.lifecycle, overlay.lifecycle);
   return { ...agent, lifecycle, ...(until > 0 && { observeUntil: until }) };
+}
+
+/** A text that is no pattern, which nobody could have put here, permits nothing. */
+function restrictGrant(grant: Grant, { calls: texts }: Overlay): Grant {
+  if (texts === undefined) return grant;
+  const patterns = texts.flatMap((text) => {
+    const reading = readCallPattern(text);
+    return reading.ok ? [reading.pattern] : [];
+  });
+  return { ...grant, calls: sharedCalls(grant.calls, patterns) };
 }
 
 /** Of two steps on a way that goes from more to less, the one that leaves less. */

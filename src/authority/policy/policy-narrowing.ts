@@ -24,6 +24,10 @@ function leavesAll(before: StateObject, after: StateObject | undefined): boolean
       (before.value.observeUntil ?? 0) <= (after.value.observeUntil ?? 0)
     );
   }
+  if (before.kind === 'grant' && after?.kind === 'grant') {
+    // Which calls it lists ends calls, and connections that are none, but no session.
+    return before.value.from === after.value.from && before.value.to === after.value.to;
+  }
   // A service ends no sessions between agents, and which one a model call goes to is judged for each call.
   return before.kind === 'revocation' || before.kind === 'inference_service';
 }

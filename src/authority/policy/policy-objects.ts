@@ -7,6 +7,7 @@ import { ASSURANCES, DIMENSIONS, type Assurance, type DigestTuple, type Dimensio
 import { isMeshError } from '../../domain/mesh-error.ts';
 import { LIFECYCLES, REVOCATION_KINDS, type StateObject } from '../../domain/mesh-state.ts';
 import { isObjectId, NOT_APPLICABLE } from '../../domain/state-objects.ts';
+import { readCallFields } from './call-fields.ts';
 import { readInferenceServiceFields } from './inference-service-fields.ts';
 import { PolicyFields } from './policy-fields.ts';
 import { parseFieldText, readYamlFile, type PolicyProblem } from './policy-yaml.ts';
@@ -203,9 +204,8 @@ function readDigests(fields: PolicyFields): DigestTuple | undefined {
 }
 
 function readGrants(fields: PolicyFields): PolicyRecord[] {
-  fields.mapping([], ['kind', 'id', 'from', 'to', 'state', 'methods']);
-  if (fields.has(['methods']))
-    fields.problem(['methods'], 'reserved for the data plane; a grant is for all methods today');
+  fields.mapping([], ['kind', 'id', 'from', 'to', 'state', 'calls']);
+  const calls = readCallFields(fields);
   const from = fields.agent(['from'], { own: false });
   const listed = fields.at(['to']);
   const paths = Array.isArray(listed) ? listed.map((_, index) => ['to', index] as const) : [['to'] as const];
@@ -223,7 +223,8 @@ function readGrants(fields: PolicyFields): PolicyRecord[] {
     const name = nameIn(fields, to);
     const own = id === undefined ? `${nameIn(fields, from)}>${name}` : paths.length > 1 ? `${id}:${name}` : id;
     if (!isObjectId(own)) fields.problem(path, 'makes an id that is too long; give the grant an id');
-    records.push(record(fields, { kind: 'grant', value: { id: own, from, to } }, { withdrawn, group: id ?? from }));
+    const value = { id: own, from, to, ...(calls !== undefined && { calls }) };
+    records.push(record(fields, { kind: 'grant', value }, { withdrawn, group: id ?? from }));
   }
   return records;
 }

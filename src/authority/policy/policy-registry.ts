@@ -35,8 +35,12 @@ export function mergePolicy(
   const said = new Set<string>();
 
   for (const file of sorted) {
+    const own = grants.get(file.file) ?? [];
+    const lacksSome = own.some(({ key }) => !file.records.some((record) => record.key === key));
     const objections = file.records.flatMap((record) => {
-      const message = objectionTo(record, { owner: owners.get(record.key), current, operators });
+      const message =
+        objectionTo(record, { owner: owners.get(record.key), current, operators }) ??
+        (file.cutOff === true ? objectionToHalf(record, { before: current.get(record.key), lacksSome }) : undefined);
       const { line, column } = record;
       return message === undefined
         ? []
@@ -52,7 +56,7 @@ export function mergePolicy(
       records.set(record.key, record);
       said.add(record.key);
     }
-    const gone = delisted(grants.get(file.file) ?? [], file);
+    const gone = delisted(own, file);
     // Half a list must not pass for a shorter one; what it lacks is told as what stays in force.
     if (file.cutOff !== true) for (const { key } of gone) records.delete(key);
   }
@@ -81,6 +85,18 @@ function objectionTo(
     return `${key} is of ${before.value.agent}; what is approved for ${object.value.agent} needs an id of its own`;
   }
   return undefined;
+}
+
+/** Half a list of calls permits less than was meant, a grant before its list is written all, and half a name another. */
+function objectionToHalf(
+  { key, object }: PolicyRecord,
+  { before, lacksSome }: { readonly before: PolicyRecord | undefined; readonly lacksSome: boolean },
+): string | undefined {
+  if (object.kind !== 'grant') return undefined;
+  const advice = 'in a file that may be half of what is being written; end it with a line break';
+  if (before?.object.kind !== 'grant') return lacksSome ? `${key} takes the place of another, ${advice}` : undefined;
+  if (isDeepStrictEqual(before.object.value.calls, object.value.calls)) return undefined;
+  return `${key} has other calls than those in force, ${advice}`;
 }
 
 function findOwners(current: ReadonlyMap<string, PolicyRecord>, files: readonly PolicyFile[]): Map<string, string> {

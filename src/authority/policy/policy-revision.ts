@@ -1,4 +1,6 @@
 import { agentNameOf, inferenceNameOf, type SpiffeId } from '../../domain/agent-id.ts';
+import { formatCallPattern } from '../../domain/calls/call-pattern.ts';
+import type { Grant } from '../../domain/grant-policy.ts';
 import type { AgentRecord } from '../../domain/mesh-state.ts';
 import type { JsonObject, JsonValue } from '../../domain/canonical/strict-json.ts';
 import type { Change, StateStore } from '../../platform/store.ts';
@@ -73,7 +75,9 @@ function describe(before: PolicyRecord | undefined, after: PolicyRecord | undefi
       return [`baseline ${object.value.id} of ${agentNameOf(object.value.agent)} ${step}`];
     }
     case 'grant':
-      return [`grant ${object.value.id} ${is === undefined ? 'withdrawn' : was === undefined ? 'added' : 'changed'}`];
+      return [
+        `grant ${object.value.id} ${grantStep(was?.kind === 'grant' ? was.value : undefined, is?.kind === 'grant' ? is.value : undefined)}`,
+      ];
     case 'inference_service':
       return [
         `inference service ${inferenceNameOf(object.value.id)} ${is === undefined ? 'withdrawn' : was === undefined ? 'added' : 'changed'}`,
@@ -81,6 +85,15 @@ function describe(before: PolicyRecord | undefined, after: PolicyRecord | undefi
     case 'revocation':
       return [`${object.value.kind} ${nameOf(object.value)} revoked`];
   }
+}
+
+function grantStep(was: Grant | undefined, is: Grant | undefined): string {
+  if (is === undefined) return 'withdrawn';
+  const step = was === undefined ? 'added' : 'changed';
+  if (is.calls === undefined) return was?.calls === undefined ? step : `${step}, now for every call`;
+  const more = is.calls.length - NAMED_IN_SUMMARY;
+  const named = is.calls.slice(0, NAMED_IN_SUMMARY).map(formatCallPattern).join(', ');
+  return `${step}, for ${named}${more > 0 ? ` and ${more} more` : ''}`;
 }
 
 function agentStep(was: AgentRecord | undefined, is: AgentRecord | undefined): string {

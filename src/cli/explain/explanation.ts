@@ -39,6 +39,7 @@ export function renderExplanation({ decision, sidecar, repeats }: FoundDecision,
     ],
     ['about', [aboutLine(decision.subject, owner, rejection)]],
     ['check', [`${rejection.code} (${phaseWords(rejection)})`, meaning]],
+    ['call', decision.call === undefined ? [] : [callLine(decision.call)]],
     ['detail', [rejection.detail]],
     ['differs', (rejection.differences ?? []).flatMap(differenceLines)],
     ['nearest', rejection.nearestBaseline === undefined ? [] : [`baseline ${rejection.nearestBaseline}`]],
@@ -57,7 +58,7 @@ export function renderExplanation({ decision, sidecar, repeats }: FoundDecision,
 }
 
 function headlineOf(
-  { subject, outcome, sessionsEnded }: FoundDecision['decision'],
+  { subject, outcome, sessionsEnded, direction, call }: FoundDecision['decision'],
   owner: string,
   rejection: Rejection,
 ): string {
@@ -66,10 +67,19 @@ function headlineOf(
   const who = self ? owner : subject === '' ? 'somebody unknown' : nameOf(subject);
   const inUse = rejection.inUse === undefined ? '' : ' in use';
   const what = dimension === undefined ? rejection.code : `${DIMENSION_WORDS[dimension]} drifted${inUse}`;
+  // The authority knows no more of a call than its code and its detail.
+  if (call !== undefined || rejection.code.startsWith('CALL_')) {
+    const [caller, called] = direction === 'outbound' ? [owner, nameOf(subject)] : [nameOf(subject), owner];
+    return `A call of ${caller} to ${called} was ${call?.wasUnderWay === true ? 'cut' : 'refused'}: ${what}`;
+  }
   if (self && sessionsEnded === 0 && inUse !== '') return `A call of ${who} to its model was refused: its ${what}`;
   if (self) return `${who} is cut off: its ${dimension === undefined ? 'own check failed: ' : ''}${what}`;
   if (outcome === 'terminated') return `The session of ${owner} and ${who} was ended: ${what}`;
   return `${owner} refused ${who}: ${what}`;
+}
+
+function callLine({ method, path, label, wasUnderWay }: NonNullable<FoundDecision['decision']['call']>): string {
+  return `${method} ${path}, counted as ${label}${wasUnderWay ? '; it was under way' : ''}`;
 }
 
 function aboutLine(subject: string, owner: string, rejection: Rejection): string {

@@ -5,6 +5,9 @@ import { addChangeOptions, CHANGE_EXIT_CODES, type ChangeFlags } from './change-
 import { addTargetOptions, type TargetFlags } from './target-options.ts';
 
 type ShowFlags = TargetFlags & { readonly json?: true };
+type CallFlags = ChangeFlags & { readonly call?: readonly string[] };
+
+const CALL_HELP = 'a path, or methods and a path; * within a segment, ** for several (may be repeated)';
 
 /**
  * Adds the verbs that change the policy of a running authority: to `baseline` and `agent`, which have others already,
@@ -39,15 +42,34 @@ export function registerPolicyCommands(program: Command, output: CommandOutput =
     );
   }
 
-  const grant = group('grant', 'who may connect to whom');
-  for (const [name, action, description] of [
-    ['add', 'add_grant', 'let one agent connect to another'],
-    ['withdraw', 'withdraw_grant', 'let it no longer; open sessions are cut'],
-  ] as const) {
-    verb(grant, `${name} <from> <to>`, { description, examples: [`ait grant ${name} planner researcher`] }).action(
-      (from: string, to: string, flags: ChangeFlags) => send({ action, from, to }, ['grant', name, from, to], flags),
-    );
-  }
+  const grant = group('grant', 'who may connect to whom, and make which calls');
+  const onePattern = "'POST /search.v1.Search/*'";
+  verb(grant, 'add <from> <to>', {
+    description: 'let one agent connect to another, for every call, or for these besides what it may call already',
+    examples: ['ait grant add planner researcher', `ait grant add planner researcher --call ${onePattern}`],
+  })
+    .option('--call <pattern>', CALL_HELP, collect)
+    .action(async (from: string, to: string, flags: CallFlags) => {
+      const calls = flags.call && (await import('./call-flags.ts')).readCallFlags(flags.call);
+      const change = { action: 'add_grant', from, to, ...(calls !== undefined && { calls }) };
+      await send(change, ['grant', 'add', from, to, ...typedCalls(calls)], flags);
+    });
+  verb(grant, 'limit <from> <to>', {
+    description: 'of the calls that it may make, let it make these only; calls that it may no longer make are cut',
+    examples: [`ait grant limit planner researcher --call ${onePattern} --call 'GET,HEAD /docs/**'`],
+  })
+    .requiredOption('--call <pattern>', CALL_HELP, collect)
+    .action(async (from: string, to: string, flags: CallFlags) => {
+      const calls = (await import('./call-flags.ts')).readCallFlags(flags.call ?? []);
+      const change = { action: 'limit_grant', from, to, calls };
+      await send(change, ['grant', 'limit', from, to, ...typedCalls(calls)], flags);
+    });
+  verb(grant, 'withdraw <from> <to>', {
+    description: 'let it connect no longer; open sessions are cut',
+    examples: ['ait grant withdraw planner researcher'],
+  }).action((from: string, to: string, flags: ChangeFlags) =>
+    send({ action: 'withdraw_grant', from, to }, ['grant', 'withdraw', from, to], flags),
+  );
 
   const agent = group('agent', 'look after agents');
   verb(agent, 'register <agent>', {
@@ -144,6 +166,14 @@ export function registerPolicyCommands(program: Command, output: CommandOutput =
     const { changePolicy } = await import('./change-policy.ts');
     await changePolicy({ path: '/policy/changes', body: { changes: [change] }, typed }, flags, output);
   }
+}
+
+function collect(value: string, before: readonly string[] = []): readonly string[] {
+  return [...before, value];
+}
+
+function typedCalls(calls: readonly string[] = []): readonly string[] {
+  return calls.flatMap((call) => ['--call', call]);
 }
 
 function withHelp(command: Command, examples: readonly string[]): Command {

@@ -140,7 +140,10 @@ function expansionProblems(
   env: Readonly<Record<string, string>>,
   { command }: AgentFileOptions,
 ): Problem[] {
-  const known = { listen: app?.address, peers: new Map(peers.map(({ agent, listen }) => [peerName(agent), listen])) };
+  const listeners = peers.flatMap(({ agent, listen }) =>
+    listen === undefined ? [] : [[peerName(agent), listen] as const],
+  );
+  const known = { listen: app?.address, peers: new Map(listeners) };
   const texts: (Problem & { text: string })[] = [
     ...command.map((text, index) => ({ text, path: `command[${index}]`, source: 'command line', message: '' })),
     ...Object.entries(env).map(([name, text]) => ({ text, path: `env.${name}`, message: '' })),

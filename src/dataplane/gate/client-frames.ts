@@ -54,7 +54,9 @@ export class ClientFrames implements FrameSink {
         method: '',
         path: '/',
         authority: '',
-        isGrpc: decoded.fields.some(({ name, value }) => name === 'content-type' && value.startsWith('application/grpc')),
+        isGrpc: decoded.fields.some(
+          ({ name, value }) => name === 'content-type' && value.startsWith('application/grpc'),
+        ),
         headers: [],
       };
       core.refuse({ streamId, request, label: 'other' }, tooLarge(), endStream);
@@ -137,7 +139,8 @@ export class ClientFrames implements FrameSink {
     const stream = core.streams.get(streamId);
     if (stream === undefined) {
       this.#mustBeKnown(streamId, 'DATA');
-      if (!core.closed.has(streamId)) throw new ConnectionError('STREAM_CLOSED', `DATA on stream ${streamId}, which is over`);
+      if (!core.closed.has(streamId))
+        throw new ConnectionError('STREAM_CLOSED', `DATA on stream ${streamId}, which is over`);
       core.giveBack('client', octets);
       return;
     }

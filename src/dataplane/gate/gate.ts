@@ -14,6 +14,14 @@ const BEGIN_MS = 10_000;
 /** Beyond its deadline a call has so long to end by itself, ms. */
 const DEADLINE_GRACE_MS = 1000;
 
+interface EndTerms {
+  /** Under which the end is on record. Default: a new one. */
+  readonly correlationId?: string;
+  /** Error codes of the GOAWAY to each side. Default 0, no error. */
+  readonly client?: number;
+  readonly server?: number;
+}
+
 /**
  * Decides every call on one HTTP/2 connection that passes through, without ending HTTP/2: frames are read in both
  * directions, header blocks are decoded, judged and written anew, and everything else goes on as it came. Flow control,
@@ -127,8 +135,7 @@ export class Gate {
       }
       const answerStalls =
         stream.answer !== 'ended' && (stream.responseWindow <= 0 || core.connectionResponseWindow <= 0);
-      const requestStalls =
-        !stream.requestEnded && (stream.requestWindow <= 0 || core.connectionRequestWindow <= 0);
+      const requestStalls = !stream.requestEnded && (stream.requestWindow <= 0 || core.connectionRequestWindow <= 0);
       if (!answerStalls && !requestStalls) stream.stalledSince = undefined;
       else {
         stream.stalledSince ??= core.now;
@@ -155,14 +162,14 @@ export class Gate {
   }
 
   /** Ends every call for this reason, each with its status, and then the connection. */
-  end(rejection: Rejection, codes: { client?: number; server?: number } = {}): void {
+  end(rejection: Rejection, { correlationId, ...codes }: EndTerms = {}): void {
     if (this.#over) return;
     this.#at();
     const { core } = this;
     if (core.streams.size > 0) {
       // One id for all: they ended for one reason.
-      const correlationId = this.#options.newCorrelationId();
-      for (const stream of core.streams.values()) core.cut(stream, rejection, correlationId);
+      const id = correlationId ?? this.#options.newCorrelationId();
+      for (const stream of core.streams.values()) core.cut(stream, rejection, id);
     }
     this.#sayGoodbye(codes);
   }
@@ -183,7 +190,7 @@ export class Gate {
     this.core.now = this.#options.clock.monotonic();
   }
 
-  #sayGoodbye({ client = 0, server = 0 }: { client?: number; server?: number } = {}): void {
+  #sayGoodbye({ client = 0, server = 0 }: Omit<EndTerms, 'correlationId'> = {}): void {
     const { core } = this;
     this.#over = true;
     core.settle();

@@ -1,4 +1,4 @@
-import { after, systemClock, type Clock } from '../../platform/clock.ts';
+import { after, type Clock } from '../../platform/clock.ts';
 import type { Rejection } from '../../domain/rejection.ts';
 import type { FrameOutput } from '../http2/frame-output.ts';
 import type { TunnelEnd, TunnelOutcome } from '../tunnel.ts';
@@ -23,7 +23,13 @@ const LOOK_MS = 1000;
 
 export interface GatedEnds {
   readonly client: TunnelEnd;
-  readonly server: TunnelEnd;
+  /** `undefined`: it is found out by the first call who that is; then {@link GatedConnection.attach} has to be called. */
+  readonly server: TunnelEnd | undefined;
+}
+
+export interface GatedConnectionOptions extends GateOptions {
+  /** The first call has been permitted, and waits for the callee's end. */
+  readonly onFirstCall?: () => void;
 }
 
 /** Every gate that is open: one timer looks after all. */
@@ -38,9 +44,11 @@ export class GatedConnection {
   /** How it ended, when both ends are closed; never rejects. */
   readonly over: Promise<TunnelOutcome>;
   readonly #gate: Gate;
-  readonly #ends: GatedEnds;
-  readonly #options: GateOptions;
+  readonly #client: TunnelEnd;
+  #server: TunnelEnd | undefined;
+  readonly #options: GatedConnectionOptions;
   readonly #clock: Clock;
+  #isWaiting: boolean;
   readonly #openedAt: number;
   #resolve: (outcome: TunnelOutcome) => void = () => undefined;
   #failed = false;
@@ -50,18 +58,32 @@ export class GatedConnection {
   #cancelLook = (): void => undefined;
   #cancelLinger = (): void => undefined;
 
-  constructor(ends: GatedEnds, options: GateOptions, { clock = systemClock }: { clock?: Clock } = {}) {
-    this.#ends = ends;
+  constructor({ client, server }: GatedEnds, options: GatedConnectionOptions) {
+    this.#client = client;
+    this.#server = server;
     this.#options = options;
-    this.#clock = clock;
+    this.#clock = options.clock;
     this.#gate = new Gate(options);
-    this.#openedAt = this.#quietSince = clock.monotonic();
+    this.#isWaiting = server === undefined;
+    this.#openedAt = this.#quietSince = options.clock.monotonic();
     this.over = new Promise((resolve) => (this.#resolve = resolve));
-    const { client, server } = ends;
-    this.#attend(client, server, (chunk) => this.#gate.fromClient(chunk));
-    this.#attend(server, client, (chunk) => this.#gate.fromServer(chunk));
+    this.#attend(client, (chunk) => this.#gate.fromClient(chunk));
+    if (server !== undefined) this.#attend(server, (chunk) => this.#gate.fromServer(chunk));
     open.add(this);
     looking ??= setInterval(lookAtAll, LOOK_MS).unref();
+  }
+
+  /** The callee's end, for a connection that was opened without one. It gets what has been waiting for it. */
+  attach(server: TunnelEnd): void {
+    this.#server = server;
+    this.#attend(server, (chunk) => this.#gate.fromServer(chunk));
+    this.#flush();
+  }
+
+  /** Ends every call with its status, in good order: for a connection whose callee cannot be had. */
+  refuse(rejection: Rejection, correlationId: string): void {
+    this.#gate.end(rejection, correlationId === '' ? {} : { correlationId });
+    this.#flush();
   }
 
   /** Permissions have changed. */
@@ -79,16 +101,17 @@ export class GatedConnection {
    * Ends every call with its status, at once. Our own agent gets these as its last words, unless it has not even read what
    * came before; the end that leads to the peer is for the caller of this method to reset.
    *
-   * @param which the end of our own agent
+   * @param how which end is that of our own agent, and under which id the end of the calls is on record
    */
-  cut(rejection: Rejection, which: 'client' | 'server'): void {
+  cut(rejection: Rejection, { agentIs, correlationId }: { agentIs: 'client' | 'server'; correlationId: string }): void {
     this.#failed = true;
-    const agent = this.#ends[which];
+    const agent = agentIs === 'client' ? this.#client : this.#server;
+    if (agent === undefined) return;
     const reads = agent.stream.writableLength === 0 && !agent.stream.writableEnded;
-    this.#gate.end(rejection);
+    this.#gate.end(rejection, { correlationId });
     const { toClient, toServer } = this.#gate.core;
-    const words = which === 'client' ? toClient.take() : toServer.take();
-    (which === 'client' ? toServer : toClient).take();
+    const words = agentIs === 'client' ? toClient.take() : toServer.take();
+    (agentIs === 'client' ? toServer : toClient).take();
     if (!reads || agent.stream.destroyed) {
       agent.reset();
       return;
@@ -112,7 +135,7 @@ export class GatedConnection {
   }
 
   /** One end's bytes into the gate, and its ends and errors. */
-  #attend(end: TunnelEnd, other: TunnelEnd, take: (chunk: Buffer) => void): void {
+  #attend(end: TunnelEnd, take: (chunk: Buffer) => void): void {
     const { stream } = end;
     stream.on('data', (chunk: Buffer) => {
       take(chunk);
@@ -122,17 +145,26 @@ export class GatedConnection {
     stream.on('drain', () => this.#regulate());
     stream.on('error', () => this.#broke(end));
     stream.once('end', () => this.#ended(end));
-    stream.once('close', () => {
-      // A stream that closes without having ended both ways was cut off.
-      if (!stream.readableEnded || !stream.writableFinished) this.#broke(end);
-      this.#closed += 1;
-      if (this.#closed === 2) this.#finish();
-      else {
-        this.#cancelLinger();
-        this.#cancelLinger = after({ delayMs: LINGER_MS, run: () => other.reset(), keepAlive: false });
-      }
-    });
-    if (stream.destroyed) queueMicrotask(() => stream.emit('close'));
+    stream.once('close', () => this.#closedOne(end));
+    // One that was destroyed before may have said so already.
+    if (stream.destroyed) queueMicrotask(() => this.#closedOne(end));
+  }
+
+  #closedOne(end: TunnelEnd): void {
+    // A stream that closes without having ended both ways was cut off.
+    if (!end.stream.readableEnded || !end.stream.writableFinished) this.#broke(end);
+    this.#closed += 1;
+    if (this.#closed === (this.#server === undefined ? 1 : 2)) this.#finish();
+    else this.#linger(this.#other(end));
+  }
+
+  #other(end: TunnelEnd): TunnelEnd | undefined {
+    return end === this.#client ? this.#server : this.#client;
+  }
+
+  #linger(end: TunnelEnd | undefined): void {
+    this.#cancelLinger();
+    this.#cancelLinger = after({ delayMs: LINGER_MS, run: () => end?.reset(), keepAlive: false });
   }
 
   #finish(): void {
@@ -146,56 +178,45 @@ export class GatedConnection {
 
   /** An end has no more to say. HTTP/2 has no half-closed connections: nothing more can come of either. */
   #ended(end: TunnelEnd): void {
-    const { client, server } = this.#ends;
-    if (end === client) this.#gate.clientGone();
-    else this.#gate.end(this.#serverGone());
+    if (end === this.#client) this.#gate.clientGone();
+    else this.#gate.end(this.#options.calleeGone());
     this.#flush();
-    client.stream.end();
-    server.stream.end();
   }
 
   #broke(end: TunnelEnd): void {
     if (this.#failed) return;
     this.#failed = true;
-    const { client, server } = this.#ends;
     end.reset();
-    if (end === client) {
-      this.#gate.clientGone();
-      this.#flush();
-      server.stream.end();
-    } else {
-      this.#gate.end(this.#serverGone());
-      this.#flush();
-      client.stream.end();
-    }
-    const other = end === client ? server : client;
-    this.#cancelLinger();
-    this.#cancelLinger = after({ delayMs: LINGER_MS, run: () => other.reset(), keepAlive: false });
-  }
-
-  #serverGone(): Rejection {
-    return this.#options.calleeGone();
+    this.#ended(end);
+    this.#linger(this.#other(end));
   }
 
   /** Writes what the gate has to say, closes what it has ended, and reads no faster than is written. */
   #flush(): void {
-    const { client, server } = this.#ends;
     const { core, over } = this.#gate;
-    send(client, core.toClient);
-    send(server, core.toServer);
+    send(this.#client, core.toClient);
+    if (this.#server !== undefined) send(this.#server, core.toServer);
     if (over) {
-      if (!client.stream.writableEnded) client.stream.end();
-      if (!server.stream.writableEnded) server.stream.end();
+      for (const end of [this.#client, this.#server]) if (end?.stream.writableEnded === false) end.stream.end();
       return;
+    }
+    if (this.#isWaiting && core.highestForwarded > 0) {
+      this.#isWaiting = false;
+      this.#options.onFirstCall?.();
     }
     this.#regulate();
   }
 
   #regulate(): void {
-    const { client, server } = this.#ends;
     if (this.#gate.over) return;
-    regulate(client.stream, server.stream);
-    regulate(server.stream, client.stream);
+    const client = this.#client.stream;
+    if (this.#server === undefined) {
+      // What comes before the callee is there is held; it is no more than came with the first call.
+      if (!this.#isWaiting) client.pause();
+      return;
+    }
+    regulate(client, this.#server.stream);
+    regulate(this.#server.stream, client);
   }
 
   #look(): void {
@@ -230,8 +251,7 @@ export class GatedConnection {
   }
 
   #delivered(): boolean {
-    const { client, server } = this.#ends;
-    return client.stream.writableLength === 0 && server.stream.writableLength === 0;
+    return this.#client.stream.writableLength === 0 && (this.#server?.stream.writableLength ?? 0) === 0;
   }
 }
 

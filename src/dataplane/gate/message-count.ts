@@ -23,7 +23,7 @@ export class MessageCount {
         at += PREFIX_BYTES;
       } else {
         // The first octet is the flag; it is shifted out by the four that follow.
-        this.#length = this.#prefixBytes === 0 ? 0 : this.#length * 256 + chunk[at]!;
+        this.#length = this.#prefixBytes === 0 ? 0 : this.#length * 256 + (chunk[at] ?? 0);
         this.#prefixBytes += 1;
         at += 1;
         if (this.#prefixBytes < PREFIX_BYTES) continue;

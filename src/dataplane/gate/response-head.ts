@@ -3,7 +3,12 @@ import { fieldProblem, parseLength } from './field-rules.ts';
 
 /** What a header block of the callee is: information ahead of the answer, the answer's head, or the trailers behind it. */
 export type ResponseHead =
-  | { readonly kind: 'informational' | 'final'; readonly status: number; readonly grpcStatus: number | undefined; readonly contentLength: number | undefined }
+  | {
+      readonly kind: 'informational' | 'final';
+      readonly status: number;
+      readonly grpcStatus: number | undefined;
+      readonly contentLength: number | undefined;
+    }
   | { readonly kind: 'trailers'; readonly grpcStatus: number | undefined }
   | { readonly kind: 'malformed'; readonly problem: string };
 

@@ -27,7 +27,8 @@ export class ServerFrames implements FrameSink {
     const decoded = core.decode(core.serverBlocks, block);
     const stream = core.streams.get(streamId);
     if (stream === undefined) return;
-    if (stream.answer === 'ended') throw new ConnectionError('STREAM_CLOSED', `HEADERS on stream ${streamId} after its end`);
+    if (stream.answer === 'ended')
+      throw new ConnectionError('STREAM_CLOSED', `HEADERS on stream ${streamId} after its end`);
     if (decoded.tooLarge) {
       this.#malformed(stream, 'the header list of the answer is larger than this sidecar was told to take');
       return;
@@ -80,7 +81,8 @@ export class ServerFrames implements FrameSink {
       return;
     }
     if (stream.answer !== 'head') {
-      if (stream.answer === 'ended') throw new ConnectionError('STREAM_CLOSED', `DATA on stream ${streamId} after its end`);
+      if (stream.answer === 'ended')
+        throw new ConnectionError('STREAM_CLOSED', `DATA on stream ${streamId} after its end`);
       core.giveBack('server', octets);
       this.#malformed(stream, 'DATA before the head of the answer');
       return;
@@ -139,7 +141,8 @@ export class ServerFrames implements FrameSink {
     if (stream === undefined) return;
     stream.requestWindow += increment;
     if (increment === 0) this.#malformed(stream, 'WINDOW_UPDATE of 0');
-    else if (stream.requestWindow > MAX_31_BITS) this.#broken(stream, ERROR_CODE.FLOW_CONTROL_ERROR, 'the window of a stream overflows');
+    else if (stream.requestWindow > MAX_31_BITS)
+      this.#broken(stream, ERROR_CODE.FLOW_CONTROL_ERROR, 'the window of a stream overflows');
     else core.toClient.windowUpdate(streamId, increment);
   }
 

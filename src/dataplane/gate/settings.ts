@@ -1,4 +1,10 @@
-import { ConnectionError, LARGEST_MAX_FRAME_SIZE, MAX_31_BITS, SETTING, DEFAULT_MAX_FRAME_SIZE } from '../http2/protocol.ts';
+import {
+  ConnectionError,
+  LARGEST_MAX_FRAME_SIZE,
+  MAX_31_BITS,
+  SETTING,
+  DEFAULT_MAX_FRAME_SIZE,
+} from '../http2/protocol.ts';
 
 /** What the SETTINGS of one side come to. */
 export interface TranslatedSettings {
@@ -52,7 +58,8 @@ export function translateSettings(payload: Buffer, terms: SettingsTerms): Transl
         told.set(id, value);
         break;
       case SETTING.maxFrameSize:
-        if (value < DEFAULT_MAX_FRAME_SIZE || value > LARGEST_MAX_FRAME_SIZE) bad('PROTOCOL_ERROR', `MAX_FRAME_SIZE ${value}`);
+        if (value < DEFAULT_MAX_FRAME_SIZE || value > LARGEST_MAX_FRAME_SIZE)
+          bad('PROTOCOL_ERROR', `MAX_FRAME_SIZE ${value}`);
         told.set(id, Math.min(value, MAX_FRAME));
         break;
       case SETTING.maxHeaderListSize:

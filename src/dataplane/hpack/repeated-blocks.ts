@@ -6,16 +6,23 @@ const MAX_BLOCK_BYTES = 512;
 /** By the measure of RFC 9113, section 6.5.2. With the number of slots it bounds what a peer can make us keep. */
 const MAX_LIST_BYTES = 2048;
 
+/** Of a block up to this size the hash sees every byte; of a longer one the last bytes, and one of each few before. */
+const WHOLE_BYTES = 64;
+const TAIL_BYTES = 32;
+const SAMPLE_STEP = 8;
+/** 2³² divided by the golden ratio: it spreads small differences over the upper bits, which choose the slot. */
+const HASH_FACTOR = 0x9e37_79b1;
+
 interface Entry {
   readonly hash: number;
-  readonly bytes: Uint8Array;
+  readonly bytes: Buffer;
   readonly block: HeaderBlock;
 }
 
 /**
  * Remembers what blocks mean, by their bytes. Most calls of one connection begin with the same bytes, and looking them up
- * costs a fraction of decoding them. A block is kept when it comes the second time, so that a stream of ever new blocks
- * costs no more than their hashes. The hash need not resist an attacker: blocks are compared byte by byte, and whoever
+ * costs a fraction of decoding them. A block is kept when its hash comes the second time in a row, so that a stream of ever
+ * new blocks costs no more than their hashes. The hash need not resist an attacker: blocks are compared byte by byte, and whoever
  * makes them collide slows down nobody else.
  */
 export class RepeatedBlocks {
@@ -24,7 +31,7 @@ export class RepeatedBlocks {
   #kept = 0;
 
   /** @returns what these bytes mean, when they were kept. */
-  find(bytes: Uint8Array, hash: number): HeaderBlock | undefined {
+  find(bytes: Buffer, hash: number): HeaderBlock | undefined {
     const first = this.#entries[firstSlot(hash)];
     if (first?.hash === hash && isEqual(first.bytes, bytes)) return first.block;
     const second = this.#entries[secondSlot(hash)];
@@ -33,7 +40,7 @@ export class RepeatedBlocks {
   }
 
   /** Keeps what these bytes mean, if it is not their first time. */
-  offer(bytes: Uint8Array, hash: number, block: HeaderBlock): void {
+  offer(bytes: Buffer, hash: number, block: HeaderBlock): void {
     if (bytes.length > MAX_BLOCK_BYTES || block.listBytes > MAX_LIST_BYTES) return;
     const first = firstSlot(hash);
     if (this.#seenOnce[first] !== hash) {
@@ -41,8 +48,10 @@ export class RepeatedBlocks {
       return;
     }
     const slot = this.#entries[first] === undefined ? first : secondSlot(hash);
-    // A copy: the bytes belong to a buffer that is read into again.
-    this.#entries[slot] = { hash, bytes: new Uint8Array(bytes), block };
+    // A copy: the bytes belong to a buffer that is read into again. Not from Node's pool, of which it would keep a page.
+    const copy = Buffer.allocUnsafeSlow(bytes.length);
+    copy.set(bytes);
+    this.#entries[slot] = { hash, bytes: copy, block };
     this.#kept++;
   }
 
@@ -62,24 +71,24 @@ function secondSlot(hash: number): number {
   return (hash >>> 20) & (SLOTS - 1);
 }
 
-/** A hash of a block, as a signed 32-bit number; 0 for one that is too long to be kept. */
+/**
+ * A hash of a block, as a signed 32-bit number; 0 for one that is too long to be kept. Of a long block it sees the end
+ * and a sample of the rest: what differs from call to call, such as a trace, a sidecar puts last.
+ */
 export function blockHash(bytes: Uint8Array): number {
   const length = bytes.length;
   if (length > MAX_BLOCK_BYTES) return 0;
   let hash = length;
-  let at = 0;
-  // Four bytes a step: a multiplication waits for the one before it.
-  for (; at + 4 <= length; at += 4) {
-    const word =
-      (bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8) | ((bytes[at + 2] ?? 0) << 16) | ((bytes[at + 3] ?? 0) << 24);
-    hash = Math.imul(hash ^ word, 0x9e37_79b1);
-  }
-  for (; at < length; at++) hash = Math.imul(hash ^ (bytes[at] ?? 0), 0x9e37_79b1);
-  return hash | 0;
+  const end = length > WHOLE_BYTES ? length - TAIL_BYTES : 0;
+  for (let at = 0; at < end; at += SAMPLE_STEP) hash = Math.imul(hash ^ (bytes[at] ?? 0), HASH_FACTOR);
+  for (let at = end; at < length; at++) hash = Math.imul(hash ^ (bytes[at] ?? 0), HASH_FACTOR);
+  return hash;
 }
 
-function isEqual(one: Uint8Array, other: Uint8Array): boolean {
+function isEqual(one: Buffer, other: Buffer): boolean {
   if (one.length !== other.length) return false;
+  // A call into Node costs as much as looking at some fifty bytes.
+  if (one.length > WHOLE_BYTES) return one.equals(other);
   for (let at = 0; at < one.length; at++) if (one[at] !== other[at]) return false;
   return true;
 }

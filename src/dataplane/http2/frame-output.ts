@@ -29,8 +29,8 @@ export class FrameOutput {
   pass(chunk: Buffer, start: number, end: number): void {
     const length = end - start;
     if (length <= COPY_UP_TO) {
-      const at = this.#reserve(length);
-      chunk.copy(this.#stage!, at, start, end);
+      const stage = this.#roomFor(length);
+      chunk.copy(stage, this.#use(length), start, end);
       return;
     }
     this.#seal();
@@ -61,22 +61,25 @@ export class FrameOutput {
     for (let at = 0; at < length; at += DEFAULT_MAX_FRAME_SIZE) {
       const end = Math.min(at + DEFAULT_MAX_FRAME_SIZE, length);
       const last = end === length ? FLAG.endHeaders : 0;
-      this.#header(end - at, at === 0 ? FRAME_TYPE.headers : FRAME_TYPE.continuation, at === 0 ? flags | last : last, streamId);
+      this.#header(
+        end - at,
+        at === 0 ? FRAME_TYPE.headers : FRAME_TYPE.continuation,
+        at === 0 ? flags | last : last,
+        streamId,
+      );
       this.pass(block, at, end);
     }
   }
 
   rstStream(streamId: number, code: number): void {
-    const at = this.#header(4, FRAME_TYPE.rstStream, 0, streamId);
-    this.#reserve(4);
-    this.#stage!.writeUInt32BE(code, at + FRAME_HEADER_BYTES);
+    const stage = this.#header(4, FRAME_TYPE.rstStream, 0, streamId);
+    stage.writeUInt32BE(code, this.#use(4));
   }
 
   /** @param streamId 0: the connection's window */
   windowUpdate(streamId: number, increment: number): void {
-    const at = this.#header(4, FRAME_TYPE.windowUpdate, 0, streamId);
-    this.#reserve(4);
-    this.#stage!.writeUInt32BE(increment, at + FRAME_HEADER_BYTES);
+    const stage = this.#header(4, FRAME_TYPE.windowUpdate, 0, streamId);
+    stage.writeUInt32BE(increment, this.#use(4));
   }
 
   settings(entries: readonly (readonly [id: number, value: number])[]): void {
@@ -128,27 +131,31 @@ export class FrameOutput {
     if (payload.length > 0) this.pass(payload, 0, payload.length);
   }
 
-  /** @returns where in the stage it stands. */
-  #header(length: number, type: number, flags: number, streamId: number): number {
-    // With the payload of the small frames, which must stand in the same stage.
-    const at = this.#reserve(FRAME_HEADER_BYTES, 4);
-    const stage = this.#stage!;
+  /** @returns the stage that it stands in, with room for four bytes behind it: the payload of the small frames. */
+  #header(length: number, type: number, flags: number, streamId: number): Buffer {
+    const stage = this.#roomFor(FRAME_HEADER_BYTES + 4);
+    const at = this.#use(FRAME_HEADER_BYTES);
     stage[at] = length >>> 16;
     stage[at + 1] = length >>> 8;
     stage[at + 2] = length;
     stage[at + 3] = type;
     stage[at + 4] = flags;
     stage.writeUInt32BE(streamId, at + 5);
-    return at;
+    return stage;
   }
 
-  /** @returns where in the stage there is room for so many bytes, with so much spare behind. */
-  #reserve(bytes: number, spare = 0): number {
-    if (this.#stage !== undefined && this.#used + bytes + spare > this.#stage.length) {
+  /** @returns the stage, with room for so many bytes. */
+  #roomFor(bytes: number): Buffer {
+    if (this.#stage !== undefined && this.#used + bytes > this.#stage.length) {
       this.#seal();
       this.#used = this.#sealed = 0;
     }
     this.#stage ??= stages.pop() ?? Buffer.allocUnsafeSlow(STAGE_BYTES);
+    return this.#stage;
+  }
+
+  /** @returns where in the stage the bytes are to be put, for which there is room. */
+  #use(bytes: number): number {
     const at = this.#used;
     this.#used += bytes;
     this.#bytes += bytes;
@@ -157,8 +164,8 @@ export class FrameOutput {
 
   /** A copy of what stands in the stage becomes a piece: the stage will be used again. */
   #seal(): void {
-    if (this.#used === this.#sealed) return;
-    this.#pieces.push(Buffer.from(this.#stage!.subarray(this.#sealed, this.#used)));
+    if (this.#stage === undefined || this.#used === this.#sealed) return;
+    this.#pieces.push(Buffer.from(this.#stage.subarray(this.#sealed, this.#used)));
     this.#sealed = this.#used;
   }
 }

@@ -104,7 +104,7 @@ export class FrameReader {
     let at = from;
     while (at < length) {
       if (this.#dataLeft > 0 || this.#padLeft > 0 || this.#padLengthPending) at = this.#readData(chunk, at, -1);
-      else if (this.#held !== undefined) at = this.#readHeld(chunk, at);
+      else if (this.#held !== undefined) at = this.#readHeld(this.#held, chunk, at);
       else if (this.#headerBytes === 0 && length - at >= FRAME_HEADER_BYTES) at = this.#begin(chunk, at, chunk, at);
       else at = this.#readHeader(chunk, at);
     }
@@ -125,9 +125,9 @@ export class FrameReader {
    * @param at where the frame would begin in the chunk, had it come in one piece; may be negative
    */
   #begin(header: Buffer, headerAt: number, chunk: Buffer, at: number): number {
-    const length = (header[headerAt]! << 16) | (header[headerAt + 1]! << 8) | header[headerAt + 2]!;
-    const type = header[headerAt + 3]!;
-    const flags = header[headerAt + 4]!;
+    const length = header.readUIntBE(headerAt, 3);
+    const type = header[headerAt + 3] ?? 0;
+    const flags = header[headerAt + 4] ?? 0;
     const streamId = header.readUInt32BE(headerAt + 5) & MAX_31_BITS;
     const payloadAt = at + FRAME_HEADER_BYTES;
     if (this.#blockStream !== 0 && (type !== FRAME_TYPE.continuation || streamId !== this.#blockStream)) {
@@ -157,14 +157,13 @@ export class FrameReader {
     return payloadAt;
   }
 
-  #readHeld(chunk: Buffer, at: number): number {
-    const held = this.#held!;
+  #readHeld(held: Buffer, chunk: Buffer, at: number): number {
     const step = Math.min(held.length - this.#heldBytes, chunk.length - at);
     chunk.copy(held, this.#heldBytes, at, at + step);
     this.#heldBytes += step;
     if (this.#heldBytes === held.length) {
       this.#held = undefined;
-      this.#frame(held[3]!, held[4]!, held.readUInt32BE(5) & MAX_31_BITS, held.subarray(FRAME_HEADER_BYTES));
+      this.#frame(held[3] ?? 0, held[4] ?? 0, held.readUInt32BE(5) & MAX_31_BITS, held.subarray(FRAME_HEADER_BYTES));
     }
     return at + step;
   }
@@ -184,7 +183,7 @@ export class FrameReader {
   #readData(chunk: Buffer, at: number, frameAt: number): number {
     if (this.#padLengthPending) {
       if (at === chunk.length) return at;
-      const padLength = chunk[at]!;
+      const padLength = chunk[at] ?? 0;
       if (padLength > this.#dataLeft) throw new ConnectionError('PROTOCOL_ERROR', 'more padding than DATA');
       this.#padLengthPending = false;
       this.#dataLeft -= padLength;
@@ -271,7 +270,7 @@ export class FrameReader {
     let [start, end] = [0, payload.length];
     if ((flags & FLAG.padded) !== 0) {
       if (end === 0) throw new ConnectionError('FRAME_SIZE_ERROR', 'padded HEADERS without a pad length');
-      end -= payload[0]!;
+      end -= payload[0] ?? 0;
       start = 1;
     }
     if ((flags & FLAG.priority) !== 0) {

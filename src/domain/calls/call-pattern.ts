@@ -8,8 +8,8 @@ export interface CallPattern {
   readonly path: string;
 }
 
-/** More in one grant are a sign that it wants to be `**`. */
-export const MAX_CALL_PATTERNS = 256;
+/** More in one grant are a sign that it wants to be a wildcard. */
+export const MAX_CALL_PATTERNS = 100;
 const MAX_METHODS = 16;
 const METHOD = /^[A-Z](?:[A-Z-]{0,30}[A-Z])?$/;
 
@@ -39,6 +39,29 @@ export function checkCallPattern({ methods, path }: CallPattern): string | undef
     if (methods.includes('CONNECT')) return 'names CONNECT, which no sidecar passes on';
   }
   return checkPatternPath(path);
+}
+
+/** Whether all of `wanted` stand in `listed`, as written; `undefined` is every call. Globs inside globs are not seen. */
+export function listsAll(
+  listed: readonly CallPattern[] | undefined,
+  wanted: readonly CallPattern[] | undefined,
+): boolean {
+  if (listed === undefined) return true;
+  const texts = new Set(listed.map(formatCallPattern));
+  return wanted !== undefined && wanted.every((pattern) => texts.has(formatCallPattern(pattern)));
+}
+
+/** What stands in either list, each once, in order. */
+export function joinCalls(one: readonly CallPattern[], other: readonly CallPattern[]): readonly CallPattern[] {
+  return [...one, ...other.filter((pattern) => !listsAll(one, [pattern]))];
+}
+
+/** What stands in both, as written; where one is `undefined`, every call, it is the other. */
+export function sharedCalls(
+  one: readonly CallPattern[] | undefined,
+  other: readonly CallPattern[],
+): readonly CallPattern[] {
+  return other.filter((pattern) => listsAll(one, [pattern]));
 }
 
 /** The form that {@link readCallPattern} reads. */

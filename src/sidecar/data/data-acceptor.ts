@@ -2,6 +2,7 @@ import { connect, type Socket } from 'node:net';
 import { REJECTIONS, rejection, type Rejection } from '../../domain/rejection.ts';
 import { dataAnswerCodec, dataOpenCodec } from '../../wire/services.ts';
 import { safeCorrelationId, toEnding } from '../../wire/wire-reason.ts';
+import type { GateTerms } from '../calls/gate-terms.ts';
 import type { DecisionLog } from '../decision-log.ts';
 import { parseLocalAddress } from '../local-address.ts';
 import type { Session } from '../session/session.ts';
@@ -15,6 +16,7 @@ export interface DataAcceptorDeps {
   readonly registry: SessionRegistry;
   readonly metrics: SidecarMetrics;
   readonly decisions: DecisionLog;
+  readonly calls: GateTerms;
   /** This instance's id. */
   readonly instanceId: () => string;
   /** Where the agent listens, `host:port` or `unix:path`; `undefined`: it takes no calls. */
@@ -135,7 +137,7 @@ export class DataAcceptor {
   }
 
   async #serve(session: Session, peer: InboundPeer, correlationId: string): Promise<void> {
-    const { registry, metrics } = this.#deps;
+    const { registry, metrics, decisions, calls } = this.#deps;
     const connection = new DataConnection(peer);
     if (!registry.own(session, connection)) return;
     const agent = await this.#connectAgent();
@@ -151,7 +153,7 @@ export class DataAcceptor {
       return;
     }
     peer.socket.write(framePreface(dataAnswerCodec.encode({ accepted: {} })));
-    await connection.carry(session, { registry, metrics, direction: 'inbound' });
+    await connection.carry(session, { registry, metrics, decisions, calls, direction: 'inbound' });
   }
 
   #connectAgent(): Promise<Socket | Rejection> {

@@ -21,7 +21,7 @@ export interface DataDiallerDeps {
   readonly registry: SessionRegistry;
   readonly roots: () => TrustedRoots;
   /** The exchange's limit is also that of the peer's answer: it may first have to reach its agent. */
-  readonly timing: Pick<ExchangeTiming, 'handshakeTimeoutMs' | 'exchangeTimeoutMs'>;
+  readonly timing: Pick<ExchangeTiming, 'connectTimeoutMs' | 'handshakeTimeoutMs' | 'exchangeTimeoutMs'>;
 }
 
 export type DataDialResult =
@@ -90,7 +90,7 @@ function hangUp(socket: TLSSocket): void {
 async function secure({ peer, terms }: Session, deps: DataDiallerDeps): Promise<SecuredConnection> {
   if (terms === undefined || terms.dataAddress === '')
     throw new ConnectionRefused(rejection('PEER_ADDRESS_UNKNOWN', `${peer} takes no data connections`));
-  const raw = await openTcp(terms.dataAddress, deps.timing.handshakeTimeoutMs);
+  const raw = await openTcp(terms.dataAddress, deps.timing.connectTimeoutMs);
   return secureOutbound({
     raw,
     context: terms.ours.tls,

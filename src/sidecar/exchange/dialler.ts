@@ -190,6 +190,7 @@ function openControl(target: DialTarget, ours: PresentedIdentity, deps: DialDeps
     let connected = false;
     let finished = false;
     const credentials = new OwnedConnectionCredentials(async (raw) => {
+      clearTimeout(connectTimer);
       const connection = await secureOutbound({
         raw,
         context: ours.tls,
@@ -218,15 +219,22 @@ function openControl(target: DialTarget, ours: PresentedIdentity, deps: DialDeps
       'grpc.max_send_message_length': MAX_CONTROL_MESSAGE_BYTES,
     });
     const call = client.Exchange();
-    const timer = setTimeout(() => {
-      finish({
-        ok: false,
-        cause: rejection('PEER_UNREACHABLE', `${target.address}: no connection within ${timing.exchangeTimeoutMs} ms`),
-      });
-    }, timing.exchangeTimeoutMs);
+    const unreachable = (detail: string) => {
+      finish({ ok: false, cause: rejection('PEER_UNREACHABLE', `${target.address}: ${detail}`) });
+    };
+    // Before TCP is up nobody is there at all, and another instance may be.
+    const connectTimer = setTimeout(
+      () => unreachable(`no connection within ${timing.connectTimeoutMs} ms`),
+      timing.connectTimeoutMs,
+    );
+    const timer = setTimeout(
+      () => unreachable(`no secured connection within ${timing.exchangeTimeoutMs} ms`),
+      timing.exchangeTimeoutMs,
+    );
     const finish = (result: Opened) => {
       finished = true;
       clearTimeout(timer);
+      clearTimeout(connectTimer);
       stopping.removeEventListener('abort', giveUp);
       resolve(result);
       if (!result.ok) endCall(call, client);
@@ -234,8 +242,7 @@ function openControl(target: DialTarget, ours: PresentedIdentity, deps: DialDeps
     const giveUp = () => finish({ ok: false, cause: STOPPING });
     stopping.addEventListener('abort', giveUp, { once: true });
     call.once('error', (error) => {
-      if (connected) return;
-      finish({ ok: false, cause: rejection('PEER_UNREACHABLE', `${target.address}: ${error.message}`) });
+      if (!connected) unreachable(error.message);
     });
   });
 }

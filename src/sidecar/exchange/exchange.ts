@@ -25,6 +25,8 @@ export const PROTOCOL_VERSIONS = [1] as const;
 export const MAX_CONTROL_MESSAGE_BYTES = 64 * 1024;
 
 export interface ExchangeTiming {
+  /** For a TCP connection, milliseconds. Default 2000. */
+  readonly connectTimeoutMs: number;
   /** From the first byte to the verdict, milliseconds. Default 5000. */
   readonly exchangeTimeoutMs: number;
   readonly handshakeTimeoutMs: number;

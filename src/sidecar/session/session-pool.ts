@@ -1,84 +1,99 @@
 import type { SpiffeId } from '../../domain/agent-id.ts';
-import { rejection, type Rejection, type RejectionCode } from '../../domain/rejection.ts';
+import { rejection, type Rejection } from '../../domain/rejection.ts';
 import type { Clock } from '../../platform/clock.ts';
-import { Backoff, type RandomSource } from '../../platform/random.ts';
-import type { Session } from './session.ts';
+import type { RandomSource } from '../../platform/random.ts';
 import type { DialResult, DialTarget } from '../exchange/dialler.ts';
+import { CircuitBreaker } from './circuit-breaker.ts';
+import type { PeerPlaces } from './instances.ts';
+import { OutlierEjection, type Ejection, type HealthOutcome } from './outlier-ejection.ts';
+import { isSameForAll, PeerSessions, type PeerView } from './peer-sessions.ts';
+import type { Session } from './session.ts';
+
+/** What a pool tells of itself. */
+export interface PoolEvents {
+  ejected(peer: SpiffeId, ejection: Ejection): void;
+  returned(peer: SpiffeId, address: string): void;
+  /** @param change `isOpen` false: connections are tried again, `cause` undefined then */
+  circuit(peer: SpiffeId, change: { readonly isOpen: boolean; readonly cause: Rejection | undefined }): void;
+}
+
+/** How connections to a peer are spread; each at least 1. */
+export interface Spreading {
+  /** Instances that have a session with us at once. */
+  readonly instances: number;
+  /** Consecutive failures after which an instance is ejected, or a whole peer's circuit opens. */
+  readonly ejectAfter: number;
+}
 
 export interface SessionPoolDeps {
   readonly clock: Clock;
   readonly random: RandomSource;
-  /** Addresses of a peer; `balanced`: behind one of them there may be many instances. */
-  readonly addressesOf: (peer: SpiffeId) => { readonly addresses: readonly string[]; readonly balanced: boolean };
+  readonly addressesOf: (peer: SpiffeId) => PeerPlaces;
+  readonly spreadingOf: (peer: SpiffeId) => Spreading;
   readonly dial: (target: DialTarget) => Promise<DialResult>;
   readonly end: (session: Session, cause: Rejection) => void;
+  readonly events: PoolEvents;
 }
 
-/** One attempt to get a session dials so often, and begins no further dial after so long. */
-const DIALS_OF_BALANCED = 3;
-const MAX_DIALS = 8;
-const MAX_DIALLING_MS = 5000;
+/** What a gate tells of the calls on a session: whether the instance answered, whatever its answer to the caller was. */
+export interface InstanceHealth {
+  /** `failed`: UNAVAILABLE, 502 to 504, or a reset by the called agent, that neither sidecar brought about. */
+  observe(session: Session, outcome: HealthOutcome): void;
+}
+
 /** So long a connection waits for the successor of an instance that left in good order; and how often it looks. */
 const SUCCESSOR_MS = 10_000;
 const LOOK_AGAIN_MS = 500;
 
-/** No other instance of the peer would change it. */
-const SAME_FOR_ALL: ReadonlySet<RejectionCode> = new Set(['STATE_MISSING', 'STATE_STALE', 'GRANT_MISSING']);
-
-interface PeerEntry {
-  current: Session | undefined;
-  dialling: Promise<DialResult> | undefined;
-  readonly backoff: Backoff;
-  /** Our monotonic clock; before then the last refusal is the answer. */
-  retryAt: number;
-  lastCause: Rejection | undefined;
-  lastGood: string | undefined;
-  leaving: Leaving | undefined;
-}
-
-/** The instance that was ours until it said that it is going away. */
-interface Leaving {
-  readonly session: Session;
-  readonly address: string;
-  /** Our monotonic clock when it last said so. */
-  readonly heardAt: number;
-  /** False once it refused a connection: its agent may be gone already. */
-  readonly serves: boolean;
-}
-
 /**
- * Sessions to peers, dialled when they are needed and shared by all connections to one peer. A peer that refused us is
+ * Sessions to peers, dialled when they are needed and shared by all connections to one instance. A peer that refused us is
  * left alone for a while, growing from one second to a minute, until something changes.
  */
-export class SessionPool {
+export class SessionPool implements InstanceHealth {
   readonly #deps: SessionPoolDeps;
-  readonly #peers = new Map<SpiffeId, PeerEntry>();
-  readonly #retired = new Set<Session>();
+  readonly #peers = new Map<SpiffeId, PeerSessions>();
+  readonly #owners = new WeakMap<Session, PeerSessions>();
   readonly #waiting = new Set<() => void>();
-  /** How often something changed; an answer to a question of before says nothing about now. */
-  #changes = 0;
 
   constructor(deps: SessionPoolDeps) {
     this.#deps = deps;
   }
 
   /**
-   * A live session with the peer. Where the instance that we had is going away, another is looked for; while there is
-   * none, the one that leaves serves on, and after it the next is waited for, for a while: no call fails for a restart.
+   * A live session for one more connection with the peer; how that fared must be told by {@link report}. Where the
+   * instance that we had is going away, another is looked for; while there is none, the one that leaves serves on, and
+   * after it the next is waited for, for a while: no call fails for a restart.
+   *
+   * @param avoid sessions on which this connection has failed already. Default: it is its first attempt
    */
-  async sessionTo(peer: SpiffeId): Promise<DialResult> {
-    const entry = this.#entry(peer);
+  async sessionTo(peer: SpiffeId, avoid?: ReadonlySet<Session>): Promise<DialResult> {
+    const sessions = this.#sessionsOf(peer);
     const askedAt = this.#deps.clock.monotonic();
     for (;;) {
-      const result = await this.#sessionNow(peer, entry);
-      const { leaving } = entry;
-      if (result.ok || leaving === undefined) return result;
-      if (result.cause.self === true || SAME_FOR_ALL.has(result.cause.code)) return result;
+      const result = await sessions.take(avoid);
+      const { leaving } = sessions;
+      if (result.ok || leaving === undefined || isSameForAll(result.cause)) return result;
       const { session, serves } = leaving;
-      if (serves && session.state === 'live') return { ok: true, session };
-      if (this.#deps.clock.monotonic() - Math.min(leaving.heardAt, askedAt) > SUCCESSOR_MS) return result;
+      if (serves && session.state === 'live' && avoid?.has(session) !== true) return sessions.handOut(session);
+      const isOver = this.#deps.clock.monotonic() - Math.min(leaving.heardAt, askedAt) > SUCCESSOR_MS;
+      if (isOver || sessions.hasLive) return result;
       await this.#nextChange(LOOK_AGAIN_MS);
     }
+  }
+
+  /** How a connection fared that was sent to a session of {@link sessionTo}; `undefined`: the instance took it. */
+  report(session: Session, cause: Rejection | undefined): void {
+    this.#owners.get(session)?.report(session, cause);
+  }
+
+  /** A connection found no instance of the peer that took it, though there was a session. */
+  gaveUp(peer: SpiffeId, cause: Rejection): void {
+    this.#peers.get(peer)?.gaveUp(cause);
+  }
+
+  observe(session: Session, outcome: HealthOutcome): void {
+    const detail = 'calls failed: UNAVAILABLE, 502 to 504, or reset by the agent';
+    this.#owners.get(session)?.observe(session, { outcome, kind: 'call', detail });
   }
 
   /**
@@ -87,17 +102,7 @@ export class SessionPool {
    * @returns whether that is news, and concerns a session that we would have used.
    */
   leave(session: Session): boolean {
-    let isNews = false;
-    for (const entry of this.#peers.values()) {
-      isNews ||= entry.current === session;
-      if (entry.current !== session && entry.leaving?.session !== session) continue;
-      const heardAt = this.#deps.clock.monotonic();
-      entry.leaving = { serves: true, ...entry.leaving, session, address: session.remoteAddress, heardAt };
-      // Another instance may have been refused a moment ago; it is all the more wanted now.
-      entry.retryAt = 0;
-      this.retire(session);
-    }
-    return isNews;
+    return this.#owners.get(session)?.leave(session) ?? false;
   }
 
   /**
@@ -106,39 +111,38 @@ export class SessionPool {
    * @returns whether that is so, and the connection may be placed elsewhere whatever the cause was.
    */
   gaveUpLeaving(session: Session): boolean {
-    for (const entry of this.#peers.values()) {
-      if (entry.leaving?.session !== session) continue;
-      entry.leaving = { ...entry.leaving, serves: false };
-      return true;
-    }
-    return false;
-  }
-
-  async #sessionNow(peer: SpiffeId, entry: PeerEntry): Promise<DialResult> {
-    const { current } = entry;
-    if (current?.state === 'live') {
-      // It is about to be used: not the moment to find it idle.
-      current.usedAt = this.#deps.clock.monotonic();
-      return { ok: true, session: current };
-    }
-    if (entry.lastCause !== undefined && this.#deps.clock.monotonic() < entry.retryAt) {
-      return { ok: false, cause: entry.lastCause };
-    }
-    entry.dialling ??= this.#dial(peer, entry).finally(() => {
-      entry.dialling = undefined;
-    });
-    return entry.dialling;
+    return this.#owners.get(session)?.gaveUpLeaving(session) ?? false;
   }
 
   /** Something changed (signed state, own measurement): what was refused before may be accepted now. */
   retryAtOnce(): void {
-    this.#changes += 1;
-    for (const entry of this.#peers.values()) {
-      entry.retryAt = 0;
-      entry.lastCause = undefined;
-      entry.backoff.reset();
-    }
+    for (const sessions of this.#peers.values()) sessions.changed();
     for (const wake of this.#waiting) wake();
+  }
+
+  /**
+   * New connections get another session; those that are open go on with this one, which ends with the last of them.
+   * For a session whose instance is not where it was.
+   */
+  retire(session: Session): void {
+    this.#owners.get(session)?.retire(session);
+  }
+
+  /** The peer is to be found elsewhere, or not to be called any more. */
+  retirePeer(peer: SpiffeId): void {
+    this.#peers.get(peer)?.retireAll();
+  }
+
+  /** Ends sessions that had no connection for so long, and retired ones that have none. */
+  closeIdle(afterMs: number): void {
+    for (const sessions of this.#peers.values()) {
+      for (const { session, why } of sessions.idle(afterMs)) this.#deps.end(session, rejection('IDLE', why));
+    }
+  }
+
+  /** For people: the peer's instances that we have something to do with, and whether its circuit is closed. */
+  describe(peer: SpiffeId): PeerView {
+    return this.#sessionsOf(peer).describe();
   }
 
   #nextChange(withinMs: number): Promise<void> {
@@ -153,94 +157,33 @@ export class SessionPool {
     });
   }
 
-  /**
-   * New connections get another session; those that are open go on with this one, which ends with the last of them.
-   * For a session whose instance is not where it was.
-   */
-  retire(session: Session): void {
-    for (const entry of this.#peers.values()) {
-      if (entry.current !== session) continue;
-      entry.current = undefined;
-      this.#retired.add(session);
-    }
-  }
-
-  /** The peer is to be found elsewhere, or not to be called any more. */
-  retirePeer(peer: SpiffeId): void {
-    const current = this.#peers.get(peer)?.current;
-    if (current !== undefined) this.retire(current);
-  }
-
-  /** Ends sessions that had no connection for so long, and retired ones that have none. */
-  closeIdle(afterMs: number): void {
-    const now = this.#deps.clock.monotonic();
-    for (const session of this.#retired) {
-      if (session.state === 'ended') this.#retired.delete(session);
-      else if (session.connections.size === 0 && !this.#isLastResort(session))
-        this.#deps.end(session, rejection('IDLE', 'another session has taken its place'));
-    }
-    for (const { current: session } of this.#peers.values()) {
-      if (session?.state !== 'live' || session.connections.size > 0 || now - session.usedAt < afterMs) continue;
-      this.#deps.end(session, rejection('IDLE', `no connection for ${Math.round(now - session.usedAt)} ms`));
-    }
-  }
-
-  /** Whether it is all there is of a peer whose instance is leaving. */
-  #isLastResort(session: Session): boolean {
-    return [...this.#peers.values()].some(({ leaving }) => leaving?.session === session && leaving.serves);
-  }
-
-  async #dial(peer: SpiffeId, entry: PeerEntry): Promise<DialResult> {
-    const until = this.#deps.clock.monotonic() + MAX_DIALLING_MS;
-    const changes = this.#changes;
-    let result: DialResult = {
-      ok: false,
-      cause: rejection('PEER_ADDRESS_UNKNOWN', `no address of ${peer} is configured, and the authority knows none`),
-    };
-    for (const address of this.#tries(peer, entry)) {
-      if (this.#deps.clock.monotonic() > until) break;
-      result = await this.#deps.dial({ peer, address });
-      if (result.ok) entry.lastGood = address;
-      if (result.ok || result.cause.self === true || SAME_FOR_ALL.has(result.cause.code)) break;
-    }
-    if (result.ok) {
-      entry.current = result.session;
-      entry.leaving = undefined;
-      entry.lastCause = undefined;
-      entry.backoff.reset();
-    } else {
-      // What is wrong with ourselves is known without asking anybody; it needs no rest between two looks.
-      if (result.cause.self === true || changes !== this.#changes) return result;
-      entry.lastCause = result.cause;
-      entry.retryAt = this.#deps.clock.monotonic() + entry.backoff.next();
-    }
-    return result;
-  }
-
-  /**
-   * The address that worked last comes first, one whose instance is leaving last; a balancer's is tried again: it may lead
-   * elsewhere.
-   */
-  #tries(peer: SpiffeId, { lastGood, leaving }: PeerEntry): readonly string[] {
-    const { addresses, balanced } = this.#deps.addressesOf(peer);
-    const rank = (address: string) => (address === leaving?.address ? 2 : address === lastGood ? 0 : 1);
-    const ordered = addresses.toSorted((a, b) => rank(a) - rank(b));
-    return (balanced ? Array.from({ length: DIALS_OF_BALANCED }, () => ordered).flat() : ordered).slice(0, MAX_DIALS);
-  }
-
-  #entry(peer: SpiffeId): PeerEntry {
+  #sessionsOf(peer: SpiffeId): PeerSessions {
     const known = this.#peers.get(peer);
     if (known !== undefined) return known;
-    const entry: PeerEntry = {
-      current: undefined,
-      dialling: undefined,
-      backoff: new Backoff({ random: this.#deps.random }),
-      retryAt: 0,
-      lastCause: undefined,
-      lastGood: undefined,
-      leaving: undefined,
-    };
-    this.#peers.set(peer, entry);
-    return entry;
+    const { clock, random, addressesOf, spreadingOf, dial, events } = this.#deps;
+    const threshold = () => spreadingOf(peer).ejectAfter;
+    const places = () => addressesOf(peer);
+    const sessions: PeerSessions = new PeerSessions({
+      clock,
+      random,
+      peer,
+      places,
+      most: () => (places().balanced ? 1 : spreadingOf(peer).instances),
+      dial,
+      ejection: new OutlierEjection({
+        clock,
+        random,
+        threshold,
+        // Behind a balancer an address says nothing about who answers.
+        addresses: () => (places().balanced ? [] : places().addresses),
+        onEjected: (ejection) => events.ejected(peer, ejection),
+        onReturned: (address) => events.returned(peer, address),
+      }),
+      breaker: new CircuitBreaker({ clock, random, threshold, onChange: (change) => events.circuit(peer, change) }),
+      besideBreaker: new CircuitBreaker({ clock, random, threshold }),
+      onSession: (session) => void this.#owners.set(session, sessions),
+    });
+    this.#peers.set(peer, sessions);
+    return sessions;
   }
 }

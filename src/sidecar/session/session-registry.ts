@@ -159,6 +159,7 @@ export class SessionRegistry {
     );
     session.permit = judged.permit;
     if (session.state === 'live') for (const waived of news) this.#deps.decisions.observed(session, waived);
+    for (const connection of session.connections) connection.reconsider();
     return undefined;
   }
 
@@ -265,7 +266,7 @@ export class SessionRegistry {
     const cut = new Map(ending.map((session) => [session, session.connections.size]));
     if (!IN_GOOD_ORDER.has(cause.code)) {
       for (const session of ending) {
-        for (const connection of session.connections) connection.reset();
+        for (const connection of session.connections) connection.reset(cause);
         session.connections.clear();
       }
     }

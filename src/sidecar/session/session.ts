@@ -11,10 +11,16 @@ export type SessionState = 'proving' | 'live' | 'ended';
 
 /** A data connection, or the agent's socket behind it: what a session must be able to end at once. */
 export interface SessionConnection {
-  /** Both of its sockets, at once, so that neither side can read on. */
-  reset(): void;
+  /**
+   * Both of its sockets, at once, so that neither side can read on.
+   *
+   * @param cause what our own agent is told of the calls that it ends. Default: nothing.
+   */
+  reset(cause?: Rejection): void;
   /** In good order: what is under way on it may end, then it closes. */
   finish(): void;
+  /** What the session permits has changed: each call on it is judged again. */
+  reconsider(): void;
 }
 
 /** The control connection, as far as a session needs it. */

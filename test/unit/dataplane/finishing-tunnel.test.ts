@@ -3,7 +3,6 @@ import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { test, type TestContext } from 'node:test';
 import { FinishingTunnel } from '../../../src/dataplane/finishing-tunnel.ts';
-import { frames, readFrames } from '../../support/http2-bytes.ts';
 
 async function connection(t: TestContext): Promise<{ near: Socket; far: Socket }> {
   const server = createServer({ allowHalfOpen: true, pauseOnConnect: true });
@@ -69,46 +68,3 @@ for (const [name, answer, rest] of [
     assert.equal(await tunnel.over, 'finished');
   });
 }
-
-test('HTTP/2: the client is asked, open streams finish, the last words name the last stream, then it is closed', async (t) => {
-  const { tunnel, client, server, age } = await carried(t);
-  const heard: Buffer[] = [];
-  client.on('data', (chunk) => heard.push(chunk));
-  const request = Buffer.concat([frames.preface, frames.settings(), frames.headers(1, { end: true })]);
-  await say(client, request, server);
-  await say(server, Buffer.concat([frames.settings(), frames.headers(1)]), client);
-  age();
-  tunnel.finish();
-  server.resume();
-  // A stream that was on its way when the client was asked is worked on like any other.
-  client.write(frames.headers(3, { end: true }));
-  await new Promise((resolve) => setTimeout(resolve, 600));
-  server.write(Buffer.concat([frames.data(1, { end: true }), frames.headers(3, { end: true })]));
-  assert.equal(await tunnel.over, 'finished');
-  const types = readFrames(Buffer.concat(heard)).map(({ type, bytes }) =>
-    type === 7 ? bytes.readUInt32BE(9) : `${type}`,
-  );
-  assert.deepEqual(types, ['4', '1', 0x7fff_ffff, '0', '1', 3]);
-});
-
-test('HTTP/2: a connection that has only just been opened is not sent away at once', async (t) => {
-  const { tunnel, client, server, age } = await carried(t);
-  tunnel.finish();
-  const heard: Buffer[] = [];
-  client.on('data', (chunk) => heard.push(chunk));
-  await say(client, Buffer.concat([frames.preface, frames.settings(), frames.headers(1, { end: true })]), server);
-  server.resume();
-  server.write(Buffer.concat([frames.settings(), frames.headers(1)]));
-  await new Promise((resolve) => setTimeout(resolve, 400));
-  assert.deepEqual(
-    readFrames(Buffer.concat(heard)).map(({ type }) => type),
-    [4, 1],
-  );
-  age();
-  server.write(frames.data(1, { end: true }));
-  assert.equal(await tunnel.over, 'finished');
-  assert.deepEqual(
-    readFrames(Buffer.concat(heard)).map(({ type }) => type),
-    [4, 1, 0, 7, 7],
-  );
-});

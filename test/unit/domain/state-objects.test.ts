@@ -41,6 +41,15 @@ const objects: readonly StateObject[] = [
   { kind: 'agent', value: { id: researcher, lifecycle: 'retired' } },
   baseline,
   { kind: 'grant', value: { id: 'planner>team/researcher', from: planner, to: researcher } },
+  {
+    kind: 'grant',
+    value: {
+      id: 'g',
+      from: planner,
+      to: researcher,
+      calls: [{ methods: ['GET', 'HEAD'], path: '/a/**' }, { path: '/b' }],
+    },
+  },
   { kind: 'revocation', value: { id: 'r1', kind: 'agent', subject: planner, reason: 'stolen' } },
   { kind: 'revocation', value: { id: 'r2', kind: 'instance', subject: 'abc', reason: 'stolen' } },
   { kind: 'endpoint', value: { agent: planner, instance: 'abc', address: '10.0.0.1:17443' } },
@@ -75,6 +84,34 @@ test('a dimension without digests is spelled out, and null or absent is refused'
   });
   assert.throws(() => parseStateObject(withTools(null)), refusal(/^baseline\.digests\.tools: /));
   assert.throws(() => parseStateObject(withTools({})), refusal(/^baseline\.digests\.tools: /));
+});
+
+test('a grant without calls is written as before there were any', () => {
+  const value = { id: 'g', from: planner, to: researcher };
+  assert.equal(
+    canonicalizeJson(stateObjectToJson({ kind: 'grant', value })),
+    `{"kind":"grant","value":{"from":"${planner}","id":"g","to":"${researcher}"}}`,
+  );
+});
+
+test('calls that could mean more than was meant are refused, and named: the empty list, and what is no pattern', () => {
+  for (const [calls, says] of [
+    [[], /^grant\.calls: /],
+    [null, /^grant\.calls: /],
+    [{}, /^grant\.calls: /],
+    [Array.from({ length: 101 }, () => ({ path: '/' })), /^grant\.calls: /],
+    [['/a'], /^grant\.calls\[0\]: /],
+    [[{ path: '/a' }, {}], /^grant\.calls\[1\]: /],
+    [[{ path: '/a', methods: [] }], /^grant\.calls\[0\]\.methods: /],
+    [[{ path: '/a', methods: null }], /^grant\.calls\[0\]\.methods: /],
+    [[{ path: '/a', methods: ['get'] }], /^grant\.calls\[0\]: it has a method/],
+    [[{ path: '/a', hosts: ['x'] }], /^grant\.calls\[0\]: /],
+    [[{ path: 1 }], /^grant\.calls\[0\]\.path: /],
+    [[{ path: '/a/../b' }], /^grant\.calls\[0\]: it has a segment/],
+  ] as const) {
+    const value = { id: 'g', from: planner, to: researcher, calls };
+    assert.throws(() => parseStateObject({ kind: 'grant', value }), refusal(says), JSON.stringify(calls).slice(0, 80));
+  }
 });
 
 test('a head survives the way to JSON and back, and its list must be sorted', () => {

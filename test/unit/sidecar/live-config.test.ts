@@ -100,3 +100,57 @@ test('a name that is none spoils the whole plan', () => {
   const live = new LiveConfig(config(), DOMAIN);
   assert.throws(() => live.plan(config({ peers: [{ ...researcher, agent: 'spiffe://acme.example/authority/..' }] })));
 });
+
+test('what holds for calls changes while the process runs, and is one object for all who look', () => {
+  const live = new LiveConfig(config(), DOMAIN);
+  const { calls } = live;
+  assert.deepEqual(
+    [calls.maxDeadlineMs, calls.maxHeaderBytes, calls.maxConcurrent, calls.stallTimeoutMs, calls.accessLog],
+    [undefined, 65_536, 1000, 60_000, false],
+  );
+  assert.equal(calls.named.find({ method: 'GET', path: '/docs/a' }), undefined);
+  const plan = live.plan(
+    config({
+      access_log: true,
+      calls: {
+        max_deadline: '30s',
+        max_header_bytes: 2048,
+        max_concurrent: 5,
+        stall_timeout: '1s',
+        methods: ['/docs/*'],
+      },
+    }),
+  );
+  assert.deepEqual(plan.needsRestart, []);
+  live.apply(plan);
+  assert.deepEqual(
+    [calls.maxDeadlineMs, calls.maxHeaderBytes, calls.maxConcurrent, calls.stallTimeoutMs, calls.accessLog],
+    [30_000, 2048, 5, 1000, true],
+  );
+  assert.equal(calls.named.find({ method: 'GET', path: '/docs/a' })?.label, '/docs/*');
+  live.apply(live.plan(config()));
+  assert.equal(calls.maxDeadlineMs, undefined);
+  assert.equal(calls.named.find({ method: 'GET', path: '/docs/a' }), undefined);
+});
+
+test('settings for calls that make no sense are refused, each by its name', () => {
+  const bad = {
+    max_deadline: '0s',
+    max_header_bytes: 10,
+    max_concurrent: 0,
+    stall_timeout: '1ms',
+    methods: ['docs', 'get /docs', '/a//b', ''],
+  };
+  const result = v.safeParse(sidecarConfigSchema, { ...config(), measure: {}, calls: bad });
+  const paths = (result.issues ?? []).map((issue) => v.getDotPath(issue)).filter((path) => path?.startsWith('calls'));
+  assert.deepEqual(paths, [
+    'calls.max_deadline',
+    'calls.max_header_bytes',
+    'calls.max_concurrent',
+    'calls.stall_timeout',
+    'calls.methods.0',
+    'calls.methods.1',
+    'calls.methods.2',
+    'calls.methods.3',
+  ]);
+});

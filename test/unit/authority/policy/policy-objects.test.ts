@@ -38,19 +38,21 @@ test('only the opaque id of the sponsor is in the object; the person stays in th
 });
 
 test('all problems of a file are found at once, each with its place', () => {
-  const text = `${agentYaml('planner', 'actve')}extra: 1\n---\nkind: Grant\nfrom: planner\nto: []\nmethods: [a]\n---\nkind: Nonsense\n`;
+  const text = `${agentYaml('planner', 'actve')}extra: 1\n---\nkind: Grant\nfrom: planner\nto: []\ncalls: [a]\n---\nkind: Nonsense\n`;
   const found = problemsOf(text).join('\n');
   for (const expected of [
     /^error 3:1 lifecycle is not known/m,
     /^error 8:1 extra is not known/m,
     /^error 12:1 to is an empty list/m,
-    /^error 13:1 methods reserved for the data plane/m,
+    /^error 13:9 calls\[0\] has a path that does not begin with \//m,
     /^error 15:1 kind is not known/m,
   ]) {
     assert.match(found, expected);
   }
   assert.deepEqual(read(text).records, []);
 });
+
+const GRANT = 'kind: Grant\nfrom: a\nto: b\n';
 
 const broken: readonly [name: string, text: string, expected: RegExp][] = [
   [
@@ -75,6 +77,21 @@ const broken: readonly [name: string, text: string, expected: RegExp][] = [
   ['two subjects of a revocation', 'kind: Revocation\nid: r\nagent: a\ninstance: i\nreason: x\n', /exactly one of/],
   ['a line break in a reason', 'kind: Revocation\nid: r\nagent: a\nreason: "a\\nb"\n', /reason is not/],
   ['observe without an end', `${agentYaml('a')}observe: { reason: roll-out }\n`, /observe.until is missing/],
+  ['an empty list of calls', `${GRANT}calls: []\n`, /4:1 calls is an empty list, and so permits nothing/],
+  ['calls without a list', `${GRANT}calls:\n`, /4:1 calls is not a list/],
+  ['one call beside a list', `${GRANT}calls: POST /a\n`, /4:1 calls is not a list/],
+  ['a call that is a mapping', `${GRANT}calls:\n  - path: /a\n`, /5:5 calls\[0\] is not a path/],
+  ['a call that is empty', `${GRANT}calls:\n  - /a\n  -\n`, /calls\[1\] is missing/],
+  ['a call of lower case', `${GRANT}calls:\n  - /a\n  - post /b\n`, /6:5 calls\[1\] has a method/],
+  ['a call with dots', `${GRANT}calls: [/a/../b]\n`, /calls\[0\] has a segment/],
+  ['a call with a line break', `${GRANT}calls: ["/a\\n"]\n`, /calls\[0\] is not a path/],
+  ['a call twice', `${GRANT}calls: [/a, POST /a, /a]\n`, /calls\[2\] stands in the list twice/],
+  [
+    'too many calls',
+    `${GRANT}calls: [${Array.from({ length: 101 }, (_, index) => `/${index}`).join(', ')}]\n`,
+    /calls has more than 100/,
+  ],
+  ['methods, which stand with the path', `${GRANT}methods: [POST]\n`, /methods is not known here; .* calls/],
   ['a tab', '\tkind: Agent\n', /not valid YAML/],
   ['a list', '- kind: Agent\n', /kind is missing/],
   ['a member named like the prototype', `${agentYaml('a')}__proto__: { polluted: 1 }\n`, /__proto__ is not known/],
@@ -100,4 +117,15 @@ test('an agent without a sponsor is a warning: it is admitted nowhere', () => {
   const { records, problems } = read('kind: Agent\nid: a\nlifecycle: active\n');
   assert.equal(records.length, 1);
   assert.equal(problems[0]?.severity, 'warning');
+});
+
+test('the calls of a grant hold for each of its callees, and a grant without them has none in its object', () => {
+  const values = (text: string) => read(text).records.map(({ object }) => object.value);
+  const [from, b, c] = ['a', 'b', 'c'].map((name) => `spiffe://acme.example/agent/${name}`);
+  const calls = [{ methods: ['POST'], path: '/s.v1.S/*' }, { path: '/docs/**' }];
+  assert.deepEqual(values('kind: Grant\nfrom: a\nto: [b, c]\ncalls:\n  - POST /s.v1.S/*\n  - /docs/**\n'), [
+    { id: 'a>b', from, to: b, calls },
+    { id: 'a>c', from, to: c, calls },
+  ]);
+  assert.deepEqual(values(GRANT), [{ id: 'a>b', from, to: b }]);
 });

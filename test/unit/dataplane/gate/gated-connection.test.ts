@@ -43,7 +43,12 @@ test('bodies of every size come through both ways, with headers and trailers', a
     assert.ok(answer.body.equals(body), `${size} bytes came back changed`);
   }
   assert.deepEqual(
-    policy.ended_.map(({ outcome }) => [outcome.httpStatus, outcome.requestBytes, outcome.responseBytes, outcome.source]),
+    policy.ended_.map(({ outcome }) => [
+      outcome.httpStatus,
+      outcome.requestBytes,
+      outcome.responseBytes,
+      outcome.source,
+    ]),
     [0, 1, 100, 16_384, 16_385, 70_000, 3_000_000].map((size) => [200, size, size, 'app']),
   );
 });
@@ -95,7 +100,12 @@ test('open calls are cut when they are no longer permitted', async (t) => {
       stream.write(Buffer.alloc(10));
     });
   });
-  const stream = client.request({ ':method': 'POST', ':path': '/s', 'content-type': 'application/grpc', te: 'trailers' });
+  const stream = client.request({
+    ':method': 'POST',
+    ':path': '/s',
+    'content-type': 'application/grpc',
+    te: 'trailers',
+  });
   stream.resume();
   await once(stream, 'response');
   policy.decision = () => ({ permitted: false, label: 'other', rejection: rejection('GRANT_MISSING', 'withdrawn') });

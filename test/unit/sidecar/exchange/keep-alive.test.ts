@@ -47,7 +47,13 @@ function world() {
   const decisions = new DecisionLog({ self: SELF, clock, logger, metrics, isKnownPeer: () => true });
   const ports = {} as ExchangeDeps['ports'];
   const registry = new SessionRegistry({ clock, ports, decisions, ownRejection: () => undefined });
-  const timing = { exchangeTimeoutMs: 1000, handshakeTimeoutMs: 1000, heartbeatMs: 60_000, lostAfterMs: 60_000 };
+  const timing = {
+    connectTimeoutMs: 1000,
+    exchangeTimeoutMs: 1000,
+    handshakeTimeoutMs: 1000,
+    heartbeatMs: 60_000,
+    lostAfterMs: 60_000,
+  };
   const keepAlive = new KeepAlive({
     self: SELF,
     clock,

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { parseSpiffeId } from '../../../../src/domain/agent-id.ts';
 import { rejection } from '../../../../src/domain/rejection.ts';
-import { systemRandom } from '../../../../src/platform/random.ts';
 import type { DialResult } from '../../../../src/sidecar/exchange/dialler.ts';
 import type { Session } from '../../../../src/sidecar/session/session.ts';
 import { SessionPool } from '../../../../src/sidecar/session/session-pool.ts';
@@ -16,13 +15,16 @@ function poolOf(addresses: () => readonly string[], answer: (address: string) =>
   let now = 0;
   const pool = new SessionPool({
     clock: { now: () => now, monotonic: () => now },
-    random: systemRandom,
+    // Chance takes what comes first, and rests are over at once.
+    random: { bytes: (count) => Buffer.alloc(count), uniform: () => 0 },
     addressesOf: () => ({ addresses: addresses(), balanced: false }),
+    spreadingOf: () => ({ instances: 2, ejectAfter: 5 }),
     dial: ({ address }) => {
       dialled.push(address);
       return Promise.resolve(answer(address));
     },
     end: (session) => void ended.push(session),
+    events: { ejected: () => undefined, returned: () => undefined, circuit: () => undefined },
   });
   return { pool, dialled, ended, pass: (ms: number) => void (now += ms) };
 }
@@ -32,7 +34,7 @@ function sessionAt(address: string): DialResult & { ok: true } {
   return { ok: true, session };
 }
 
-const draining: DialResult = {
+const draining: DialResult & { ok: false } = {
   ok: false,
   cause: rejection('PEER_REFUSED', 'the peer says DRAINING', { peerSaid: { reason: 'DRAINING', correlationId: 'x' } }),
 };
@@ -62,6 +64,8 @@ describe('a peer whose instance is leaving', () => {
     pool.leave(session);
     const second = await pool.sessionTo(PEER);
     assert.ok(second.ok && second.session === session);
+    pool.report(session, undefined);
+    pool.report(session, draining.cause);
     pool.closeIdle(1);
     assert.deepEqual(ended, []);
     assert.equal(pool.gaveUpLeaving(session), true);
