@@ -110,6 +110,14 @@ describe('connections are spread over instances', () => {
     assert.deepEqual(world.dialled, ['a', 'b'], 'as many as configured, however many there are');
   });
 
+  test('connections that wait for the first session count as well: the next ones find a second', async () => {
+    const world = new World();
+    await Promise.all([world.connect(), world.connect()]);
+    await world.settle();
+    assert.deepEqual(world.dialled, ['a', 'b']);
+    assert.equal(await world.connect(), 'b');
+  });
+
   test('a peer with one instance has one session, whatever happens', async () => {
     const world = new World({ addresses: ['a'], instances: 5 });
     assert.deepEqual(new Set(await world.connectTimes(20)), new Set(['a']));
@@ -141,7 +149,22 @@ describe('connections are spread over instances', () => {
     assert.ok(Math.max(...counts.values()) - Math.min(...counts.values()) <= 3, JSON.stringify([...counts]));
   });
 
-  test('a session that idles out is closed by itself; fewer instances configured, and the rest is let go of', async () => {
+  test('a session that idles out is closed by itself, the others go on', async () => {
+    const world = new World();
+    await world.connectTimes(2);
+    world.now += 60_000;
+    const used = await world.pool.sessionTo(PEER);
+    assert.ok(used.ok && used.session.remoteAddress === 'b');
+    world.pool.report(used.session, undefined);
+    world.pool.closeIdle(60_000);
+    assert.deepEqual(world.ended, []);
+    world.now += 60_000;
+    world.pool.closeIdle(60_000);
+    assert.deepEqual(world.ended, ['b IDLE']);
+    assert.deepEqual(world.states(), ['a live']);
+  });
+
+  test('fewer instances configured, and the rest is let go of', async () => {
     const world = new World();
     await world.connectTimes(3);
     const sessions = world.pool.describe(PEER).instances;
