@@ -45,9 +45,13 @@ export interface PeerView {
   readonly instances: readonly InstanceView[];
 }
 
-/** One attempt to get a session dials so often, and begins no further dial after so long. */
+/**
+ * One attempt to get a session dials so often, and begins no further dial after so long; but one that hangs never
+ * keeps us from asking a second.
+ */
 const DIALS_OF_BALANCED = 3;
 const MAX_DIALS = 8;
+const MIN_DIALS = 2;
 const MAX_DIALLING_MS = 5000;
 
 /**
@@ -231,8 +235,8 @@ export class PeerSessions {
       ok: false,
       cause: rejection('PEER_ADDRESS_UNKNOWN', `no address of ${peer} is configured, and the authority knows none`),
     };
-    for (const address of this.#tries(isBeside)) {
-      if (clock.monotonic() > until) break;
+    for (const [index, address] of this.#tries(isBeside).entries()) {
+      if (index >= MIN_DIALS && clock.monotonic() > until) break;
       result = await dial({ peer, address });
       if (result.ok) {
         this.#admit(result.session, address);

@@ -16,6 +16,8 @@ interface WorldOptions {
   readonly balanced?: boolean;
   readonly instances?: number;
   readonly uniform?: () => number;
+  /** How long a dial takes that fails, ms. */
+  readonly failsAfterMs?: number;
 }
 
 /** A pool in a world of instances that a test can take down; every dial is answered in the next turn. */
@@ -29,7 +31,13 @@ class World {
   readonly pool: SessionPool;
   instances: number;
 
-  constructor({ addresses = ['a', 'b', 'c'], balanced = false, instances = 2, uniform = () => 0 }: WorldOptions = {}) {
+  constructor({
+    addresses = ['a', 'b', 'c'],
+    balanced = false,
+    instances = 2,
+    uniform = () => 0,
+    failsAfterMs = 0,
+  }: WorldOptions = {}) {
     this.addresses = [...addresses];
     this.instances = instances;
     this.pool = new SessionPool({
@@ -40,6 +48,7 @@ class World {
       dial: ({ address }) => {
         this.dialled.push(address);
         const cause = this.down.get(address);
+        if (cause !== undefined) this.now += failsAfterMs;
         return Promise.resolve(cause === undefined ? this.#accept(address) : { ok: false, cause });
       },
       end: (session, { code }) => {
@@ -188,6 +197,16 @@ describe('connections are spread over instances', () => {
 });
 
 describe('an instance that fails', () => {
+  test('one that hangs at the first dial keeps nobody from the second; but not all of many are tried for ever', async () => {
+    const world = new World({ failsAfterMs: 6000 });
+    world.down.set('a', UNREACHABLE);
+    assert.equal(await world.connect(), 'b');
+    const hanging = new World({ failsAfterMs: 6000 });
+    for (const address of hanging.addresses) hanging.down.set(address, UNREACHABLE);
+    assert.equal(await hanging.connect(), 'PEER_UNREACHABLE');
+    assert.deepEqual(hanging.dialled, ['a', 'b']);
+  });
+
   test('connections go to another at once, and to the one that failed no more until it is well', async () => {
     const world = new World({ addresses: ['a', 'b'] });
     await world.connect();
