@@ -25,6 +25,8 @@ export interface AgentSpec {
   readonly record?: object;
   /** Where to find peers, instead of where the authority says: `host:port` by name. */
   readonly addresses?: Readonly<Record<string, string>>;
+  /** More members of its entries under `peers`, by name. */
+  readonly peers?: Readonly<Record<string, object>>;
   /** More members of the sidecar's configuration; sections are merged. */
   readonly config?: Readonly<Record<string, object | string>>;
   readonly enforcement?: Enforcement;
@@ -98,7 +100,7 @@ export class TestMesh {
     await writeFile(credential, await this.authority.credential(agent, spec.credential), { mode: 0o600 });
     const app = spec.app === true ? await TestApp.start() : undefined;
     if (app !== undefined) this.#apps.push(app);
-    const { calls = [], addresses = {}, config = {}, enforcement } = spec;
+    const { calls = [], addresses = {}, peers = {}, config = {}, enforcement } = spec;
     const basis: Record<string, object | string> = {
       state_dir: join(folder, 'state'),
       authority: { join_credential: credential },
@@ -109,6 +111,7 @@ export class TestMesh {
         agent: peer,
         listen: `unix:${join(folder, `to-${peer}.sock`)}`,
         ...(addresses[peer] !== undefined && { address: addresses[peer] }),
+        ...peers[peer],
       })),
       timing: { drain: '200ms' },
       measure: files.section,

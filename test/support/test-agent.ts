@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import type { Measurement } from '../../src/domain/measurement.ts';
 import type { RejectionCode } from '../../src/domain/rejection.ts';
 import type { Decision } from '../../src/sidecar/decision-log.ts';
+import type { PeerReport } from '../../src/sidecar/peer-views.ts';
 import { httpGet } from './admin-request.ts';
 import type { AgentFiles } from './agent-files.ts';
 import { LoggedProcess, type LogLine, type WaitOptions } from './child-process.ts';
@@ -128,6 +129,14 @@ export class TestAgent {
     { id: string; state: string; role: string; peer: string; connections: number; correlationId: string }[]
   > {
     return JSON.parse(await this.admin('/sessions')) as [];
+  }
+
+  /** What its sidecar knows of the peer's instances. */
+  async peer(name: string): Promise<PeerReport> {
+    const reports = JSON.parse(await this.admin('/peers')) as readonly PeerReport[];
+    const report = reports.find(({ agent }) => agent.endsWith(`/${name}`));
+    if (report === undefined) throw new Error(`${this.name} calls no ${name}`);
+    return report;
   }
 
   async status(): Promise<{ instance: string; ready: boolean; inOrder: boolean; certificate: { thumbprint: string } }> {
