@@ -190,7 +190,7 @@ export async function startMesh(
 }
 
 /** Until the caller knows from the authority where an instance is. Before that a call fails at once. */
-export async function awaitAddress(caller: TestAgent, address: string, deadlineMs = 10_000): Promise<void> {
+export async function awaitAddress(caller: TestAgent, address: string, deadlineMs = 30_000): Promise<void> {
   const deadline = performance.now() + deadlineMs;
   for (;;) {
     const state = await readState(caller).catch(() => undefined);
