@@ -213,7 +213,7 @@ export class AgentConnection {
   }
 
   /** @throws Error when the connection ends before */
-  async read(length: number, deadlineMs = 10_000): Promise<Buffer> {
+  async read(length: number, deadlineMs = 30_000): Promise<Buffer> {
     const deadline = setTimeout(() => this.socket.destroy(), deadlineMs);
     while (this.#bytes.length < length && !this.#over) {
       await new Promise<void>((resolve) => (this.#wake = resolve));
