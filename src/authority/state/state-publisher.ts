@@ -38,6 +38,19 @@ export interface Subscriber {
   publish(publication: Publication): void;
 }
 
+/** What one agent gets next. */
+interface NextHead {
+  readonly agent: SpiffeId;
+  readonly head: StateHead;
+  /** Only the time is new. */
+  readonly refresh: boolean;
+}
+
+interface SignedHead {
+  readonly compact: string;
+  readonly keyId: string;
+}
+
 const COLLECTION = 'state_heads';
 /**
  * How fast the time of heads goes on when the wall clock is behind that of the last one, as it is after it was set back.
@@ -152,14 +165,14 @@ export class StatePublisher implements Component {
   }
 
   async #publish(agents: readonly SpiffeId[]): Promise<void> {
-    const { store, signer, source } = this.#options;
+    const { signer, source } = this.#options;
     const lasts = new Map<SpiffeId, StateHead | undefined>();
     for (const agent of agents) {
       if (this.#subscribers.has(agent)) lasts.set(agent, this.#current.get(agent)?.head ?? (await this.#stored(agent)));
     }
     // From here to the commit nothing waits: all heads are of one moment.
     const state = source();
-    const next: { agent: SpiffeId; head: StateHead; refresh: boolean }[] = [];
+    const next: NextHead[] = [];
     for (const [agent, last] of lasts) {
       const objects = viewFor(agent, state).map((object) => signer.digestOf(object));
       const head = this.#nextHead(agent, [...new Set(objects)].toSorted(), last);
@@ -168,33 +181,59 @@ export class StatePublisher implements Component {
       if (chosen !== undefined) next.push({ agent, head: chosen, refresh: isRefresh(last, chosen) });
     }
     // What is stored already is only sent: after a restart that is everybody's state.
-    const stored = next.filter(({ agent, head }) => head !== lasts.get(agent));
+    const storing = this.#store(next.filter(({ agent, head }) => head !== lasts.get(agent)));
+    const signed = await this.#signUntil(storing, next);
     try {
-      if (stored.length > 0) {
-        await store.commit(
-          stored.map(({ agent, head }): Change => {
-            return { kind: 'put', collection: COLLECTION, key: agent, value: stateHeadToJson(head) };
-          }),
-        );
-      }
+      await storing;
     } catch (error) {
       // What is in force may go on: a refresh has the revision and the content of a head that is stored.
-      if (isMeshError(error, 'STATE_NOT_WRITTEN')) await this.#send(next.filter(({ refresh }) => refresh));
+      if (isMeshError(error, 'STATE_NOT_WRITTEN')) {
+        await this.#send(
+          next.filter(({ refresh }) => refresh),
+          signed,
+        );
+      }
       throw error;
     }
-    await this.#send(next);
+    await this.#send(next, signed);
+  }
+
+  async #store(heads: readonly NextHead[]): Promise<void> {
+    if (heads.length === 0) return;
+    const changes = heads.map(({ agent, head }): Change => {
+      return { kind: 'put', collection: COLLECTION, key: agent, value: stateHeadToJson(head) };
+    });
+    await this.#options.store.commit(changes);
+  }
+
+  /** Signs while the disk is busy: a signature may be made early, and is shown to nobody before the head is stored. */
+  async #signUntil(stored: Promise<void>, heads: readonly NextHead[]): Promise<ReadonlyMap<StateHead, SignedHead>> {
+    const { signer } = this.#options;
+    const signed = new Map<StateHead, SignedHead>();
+    let isOver = false;
+    const over = () => {
+      isOver = true;
+    };
+    void stored.then(over, over);
+    for (const { head } of heads) {
+      if (signed.size % SENT_TOGETHER === 0) await turnOfTheLoop();
+      if (isOver) break;
+      signed.set(head, { compact: signer.signHead(head), keyId: signer.keyId });
+    }
+    return signed;
   }
 
   /** Every few heads what was written goes out: the first sidecars act while the last heads are being signed. */
-  async #send(
-    heads: readonly { readonly agent: SpiffeId; readonly head: StateHead; readonly refresh: boolean }[],
-  ): Promise<void> {
+  async #send(heads: readonly NextHead[], signed: ReadonlyMap<StateHead, SignedHead>): Promise<void> {
     const { signer, metrics, clock } = this.#options;
     for (const [index, { agent, head, refresh }] of heads.entries()) {
       if (index > 0 && index % SENT_TOGETHER === 0) await turnOfTheLoop();
       const subscribers = this.#subscribers.get(agent);
       if (subscribers === undefined) continue;
-      const publication = { head, signedHead: signer.signHead(head) };
+      const early = signed.get(head);
+      // The key may have been replaced in between.
+      const signedHead = early?.keyId === signer.keyId ? early.compact : signer.signHead(head);
+      const publication = { head, signedHead };
       metrics.headsSigned.add({ kind: refresh ? 'refresh' : 'new' });
       this.#current.set(agent, publication);
       this.#signedAt.set(agent, clock.monotonic());
