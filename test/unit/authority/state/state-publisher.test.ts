@@ -4,6 +4,7 @@ import { createAuthorityMetrics } from '../../../../src/authority/authority-metr
 import { StateSigner } from '../../../../src/authority/keys/state-signer.ts';
 import { indexPolicy } from '../../../../src/authority/policy/policy-index.ts';
 import { StatePublisher, type Publication } from '../../../../src/authority/state/state-publisher.ts';
+import type { StateSource } from '../../../../src/authority/state/recipient-view.ts';
 import { WantedPeers } from '../../../../src/authority/state/wanted-peers.ts';
 import { generateKeyPair } from '../../../../src/crypto/keys.ts';
 import { verifyObject } from '../../../../src/crypto/signed-object.ts';
@@ -56,6 +57,14 @@ async function setUp(t: TestContext) {
   const clock = { now: () => now, monotonic: () => now };
   const { logger, lines } = createLogBook();
   const signer = new StateSigner(() => ({ keyId, key: keys[keyId].privateKey }));
+  const stateOf = (inForce: readonly StateObject[]): StateSource => ({
+    policy: indexPolicy(inForce),
+    endpointsOf: new Map(),
+    bundle: { trustDomain: TRUST_DOMAIN, document: { keys: [] } },
+    wanted: new WantedPeers(),
+    now,
+    ownerOf: () => undefined,
+  });
   const publisher = new StatePublisher({
     trustDomain: TRUST_DOMAIN,
     store,
@@ -65,14 +74,7 @@ async function setUp(t: TestContext) {
     metrics: createAuthorityMetrics(createRegistry({ clock })),
     outageToleranceMs: 3_600_000,
     epoch: 1,
-    source: () => ({
-      policy: indexPolicy(objects),
-      endpointsOf: new Map(),
-      bundle: { trustDomain: TRUST_DOMAIN, document: { keys: [] } },
-      wanted: new WantedPeers(),
-      now,
-      ownerOf: () => undefined,
-    }),
+    source: () => stateOf(objects),
   });
   t.after(() => publisher.stop());
   const published: Publication[] = [];
@@ -89,6 +91,7 @@ async function setUp(t: TestContext) {
       heard = resolve;
     });
   await next();
+  await turns();
   store.slow = true;
   return {
     store,
@@ -99,6 +102,17 @@ async function setUp(t: TestContext) {
     revoke: (id: string) => {
       objects.push(revocation(id));
       publisher.changed();
+    },
+    /** As the ledger does it: what would be in force, then the writing, then what is in force. */
+    prepare: (id: string) => {
+      const { changes, settled } = publisher.prepare(stateOf([...objects, revocation(id)]));
+      return {
+        changes,
+        settle: (stored: boolean) => {
+          settled(stored);
+          if (stored) objects.push(revocation(id));
+        },
+      };
     },
     pass: (ms: number) => (now += ms),
     replaceKey: () => (keyId = 'second'),
@@ -176,4 +190,62 @@ test('what was signed while the disk was busy is signed again when the key was r
   store.finish();
   await heard;
   assert.deepEqual(published.map(signedBy), ['first', 'second']);
+});
+
+test('prepared heads go out when the change that they belong to is in force, and are those that were stored', async (t) => {
+  const { published, next, prepare } = await setUp(t);
+  const { changes, settle } = prepare('r-2');
+  assert.deepEqual(
+    changes.map(({ collection, key }) => [collection, key]),
+    [['state_heads', PLANNER]],
+  );
+  await turns();
+  assert.equal(published.length, 1);
+  const heard = next();
+  settle(true);
+  await heard;
+  const [, second] = published;
+  const stored = changes[0]?.kind === 'put' ? changes[0].value : undefined;
+  assert.equal(second?.head.content, (stored as { content?: unknown }).content);
+  assert.equal(second?.head.revision, 2);
+});
+
+test('heads of a change that was not stored go to nobody, and their revision is free for another', async (t) => {
+  const { store, published, next, prepare, revoke } = await setUp(t);
+  const dropped = prepare('r-2');
+  dropped.settle(false);
+  await turns();
+  assert.equal(published.length, 1);
+  store.slow = false;
+  const heard = next();
+  revoke('r-3');
+  await heard;
+  assert.equal(published.at(-1)?.head.revision, 2);
+});
+
+test('what changes while prepared heads are being stored waits for them: no revision gets two contents', async (t) => {
+  const { store, published, next, prepare, revoke } = await setUp(t);
+  store.slow = false;
+  const { settle } = prepare('r-2');
+  revoke('r-3');
+  await turns();
+  assert.equal(published.length, 1);
+  const prepared = next();
+  settle(true);
+  await prepared;
+  await next();
+  assert.deepEqual(
+    published.map(({ head }) => head.revision),
+    [1, 2, 3],
+  );
+  assert.deepEqual(published[2]?.head.previous, { revision: 2, content: published[1]?.head.content });
+});
+
+test('while heads are being published none are prepared: their revision is taken', async (t) => {
+  const { store, prepare, revoke } = await setUp(t);
+  const busy = store.busy();
+  revoke('r-2');
+  await busy;
+  assert.deepEqual(prepare('r-3').changes, []);
+  store.finish();
 });
