@@ -90,8 +90,8 @@ export class BenchMesh {
     const flags = process.env['BENCH_AUTHORITY_NODE_FLAGS']?.split(' ') ?? [];
     this.#authority = new Child(
       [process.execPath, ...flags, AIT, 'authority', '--trust-domain', TRUST_DOMAIN, '--listen', listen,
-        '--metrics-listen', '127.0.0.1:0', '--state-dir', join(this.folder, 'authority'), '--policy-dir',
-        join(this.folder, 'policy'), '--log-level', 'info'], this.folder); // prettier-ignore
+        '--metrics-listen', '127.0.0.1:0', '--operators-listen', '127.0.0.1:0', '--state-dir',
+        join(this.folder, 'authority'), '--policy-dir', join(this.folder, 'policy'), '--log-level', 'info'], this.folder); // prettier-ignore
     this.#ready = await this.#authority.event('authority_ready');
   }
 
