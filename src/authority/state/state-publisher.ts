@@ -232,7 +232,8 @@ export class StatePublisher implements Component {
     };
     void stored.then(over, over);
     for (const { head } of heads) {
-      if (signed.size % SENT_TOGETHER === 0) await turnOfTheLoop();
+      // One a turn: every step of the writing passes through the same loop.
+      await turnOfTheLoop();
       if (isOver) break;
       signed.set(head, { compact: signer.signHead(head), keyId: signer.keyId });
     }
