@@ -81,6 +81,8 @@ export class GateCore {
   #owedToClient = 0;
   #owedToServer = 0;
 
+  /** Whether the client has been sent SETTINGS, ours or the callee's: nothing else may come first. */
+  clientHasSettings = false;
   /** Whether the next block in a direction has to begin with {@link EMPTY_TABLE}. */
   clientTableNews = true;
   serverTableNews = true;
