@@ -5,7 +5,7 @@ import { ClientFrames } from './client-frames.ts';
 import { GateCore, type GateOptions } from './gate-core.ts';
 import { ServerFrames } from './server-frames.ts';
 
-export type { GateLimits, GateOptions } from './gate-core.ts';
+export type { GateOptions } from './gate-core.ts';
 
 /** CONTINUATION frames of one header block. */
 const MAX_CONTINUATIONS = 16;
