@@ -1,6 +1,7 @@
 import { writeSync } from 'node:fs';
 import { pino } from 'pino';
 import { systemClock, type Clock } from './clock.ts';
+import { QueuedWrites } from './queued-writes.ts';
 import { isSecretName } from './secret-name.ts';
 
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
@@ -43,9 +44,11 @@ export interface BulkLog {
 export interface LogDestination {
   write(line: string): void;
   /**
-   * Takes a line that may be written later, or be dropped. Default: it is written as any other.
+   * Takes a line that may be written later. Default: it is written as any other.
+   *
+   * @returns false when there was no room for it, and it was dropped.
    */
-  queue?(line: string): void;
+  queue?(line: string): boolean;
 }
 
 export interface LoggerOptions {
@@ -103,14 +106,20 @@ export function createLogger(options: LoggerOptions): Logger {
       child: (fields) => wrap({ ...bound, ...fields }),
       bulk: (event) => {
         const head = JSON.stringify({ name, ...redact(bound), event }).slice(1, -1);
-        const queue = destination.queue?.bind(destination) ?? destination.write.bind(destination);
+        let dropped = 0;
         return {
           get enabled() {
             return root.isLevelEnabled('info');
           },
           write: (members) => {
             if (!root.isLevelEnabled('info')) return;
-            queue(`{"level":"info","ts":"${stamp()}",${head},${members}}\n`);
+            const line = `{"level":"info","ts":"${stamp()}",${head},${members}}\n`;
+            if (destination.queue === undefined) destination.write(line);
+            else if (!destination.queue(line)) dropped += 1;
+            else if (dropped > 0) {
+              write('warn', 'lines_dropped', { of: event, count: dropped });
+              dropped = 0;
+            }
           },
         };
       },
@@ -132,7 +141,12 @@ export function createLogger(options: LoggerOptions): Logger {
  */
 export function createFileDescriptorDestination(fd: number): LogDestination {
   let open = true;
-  return {
+  let queued: QueuedWrites | undefined;
+  const destination: LogDestination = {
+    queue(line) {
+      queued ??= new QueuedWrites({ fd, writeNow: (text) => destination.write(text) });
+      return queued.add(line);
+    },
     write(line) {
       let rest = Buffer.from(line);
       for (let attempts = 0; open && rest.length > 0 && attempts < 50; attempts += 1) {
@@ -147,6 +161,7 @@ export function createFileDescriptorDestination(fd: number): LogDestination {
       }
     },
   };
+  return destination;
 }
 const pause = new Int32Array(new SharedArrayBuffer(4));
 

@@ -11,13 +11,13 @@ const ait = new URL('../../dist/ait.mjs', import.meta.url).pathname;
 function runDemo(folder: string): Promise<{ code: number; stdout: string; stderr: string }> {
   return new Promise((resolve) => {
     const env = { ...process.env, TMPDIR: folder };
-    execFile(process.execPath, [ait, 'demo', '--json'], { env, timeout: 90_000 }, (error, stdout, stderr) => {
+    execFile(process.execPath, [ait, 'demo', '--json'], { env, timeout: 280_000 }, (error, stdout, stderr) => {
       resolve({ code: error === null ? 0 : Number(error.code ?? 1), stdout, stderr });
     });
   });
 }
 
-test('every step of the demo shows what it claims, and nothing is left behind', { timeout: 120_000 }, async () => {
+test('every step of the demo shows what it claims, and nothing is left behind', { timeout: 300_000 }, async () => {
   const folder = mkdtempSync(join(tmpdir(), 'demo-'));
   try {
     const { code, stdout, stderr } = await runDemo(folder);

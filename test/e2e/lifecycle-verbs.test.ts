@@ -21,7 +21,8 @@ test('ait sidecar wait: begun before the sidecar is, it ends when the sidecar is
   assert.match(nobody.output, /no sidecar answered at .*admin\.sock within 300ms/);
 
   await planner.start({ awaitReady: false });
-  await planner.waitFor('sidecar_listening');
+  // Before it has the state and a measurement it waits for these.
+  await planner.waitFor('peer_refused', ({ subject, code }) => subject === 'self' && code === 'BASELINE_MISSING');
   const early = await runAit(['sidecar', 'wait', '--config', config, '--timeout', '500ms']);
   assert.equal(early.code, 1, early.output);
   assert.match(early.output, /not ready after 500ms; it waits for:\n {4}standing: BASELINE_MISSING/);

@@ -15,7 +15,7 @@ import { connectionOver } from '../support/connection-over.ts';
 import { verdictOn } from '../support/attacks.ts';
 import { Forger, type Identity } from '../support/forgery.ts';
 import { startMesh } from '../support/mesh.ts';
-import { askOperators, createOperator, elsewhere, shownBy, type Shown } from '../support/operators.ts';
+import { askOperators, createOperator, elsewhere, reportedReady, shownBy, type Shown } from '../support/operators.ts';
 import { pollUntil } from '../support/poll-until.ts';
 import { runAit } from '../support/run-ait.ts';
 
@@ -55,6 +55,7 @@ test('operators: who is let in over the network, and to what', async (t) => {
 
   await t.test('the verbs work from another folder with nothing but the file; a viewer reads', async (st) => {
     const ait = await elsewhere(st);
+    await reportedReady(authority, 2);
     for (const file of [admin, viewer]) {
       const status = await ait(['status', '--operator', file]);
       assert.equal(status.code, 0, status.output);

@@ -4,8 +4,8 @@ import { baselineYaml } from '../support/agent-files.ts';
 import { startMesh } from '../support/mesh.ts';
 import type { TestAgent } from '../support/test-agent.ts';
 
-/** Certificates are renewed after 3 to 5 of these 8 seconds. */
-const AUTHORITY = { svid_lifetime: '8s' };
+/** Certificates are renewed after 6 to 9 of these 15 seconds: what is left is enough on a busy machine. */
+const AUTHORITY = { svid_lifetime: '15s' };
 
 const rotated = (agent: TestAgent, from: number) => agent.waitFor('svid_renewed', () => true, { from });
 
@@ -87,7 +87,7 @@ describe('a certificate is renewed', { concurrency: true }, () => {
     });
     const [planner, researcher] = [mesh.agent('planner'), mesh.agent('researcher')];
     const renewals = () => countOf(researcher, 'svid_renewed');
-    const deadline = performance.now() + 20_000;
+    const deadline = performance.now() + 60_000;
     let calls = 0;
     for (; renewals() < 2; calls += 1) {
       assert.equal(await planner.call('researcher', 'ping'), 'ping', `call ${calls}`);

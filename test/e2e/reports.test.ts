@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { askAuthority } from '../../src/cli/operator/authority-client.ts';
 import { startMesh } from '../support/mesh.ts';
-import { createOperator, elsewhere } from '../support/operators.ts';
+import { createOperator, elsewhere, reportedReady } from '../support/operators.ts';
 import { pollUntil } from '../support/poll-until.ts';
 
 interface InstanceView {
@@ -58,11 +58,7 @@ test('what sidecars report, and what the verbs make of it', async (t) => {
   });
 
   await t.test('`ait status` says so on one screen, observe mode included', async (st) => {
-    await pollUntil(
-      () => ask<InstanceView[]>('/instances'),
-      (all) => all.length === 3 && all.every(({ state }) => state === 'ready'),
-      LATE,
-    );
+    await reportedReady(authority, 3);
     const ait = await elsewhere(st);
     const { code, output } = await ait(['status', '--operator', admin]);
     assert.equal(code, 0, output);

@@ -25,6 +25,8 @@ export interface AgentSpec {
   readonly record?: object;
   /** Where to find peers, instead of where the authority says: `host:port` by name. */
   readonly addresses?: Readonly<Record<string, string>>;
+  /** More members of its entries under `peers`, by name. */
+  readonly peers?: Readonly<Record<string, object>>;
   /** More members of the sidecar's configuration; sections are merged. */
   readonly config?: Readonly<Record<string, object | string>>;
   readonly enforcement?: Enforcement;
@@ -98,7 +100,7 @@ export class TestMesh {
     await writeFile(credential, await this.authority.credential(agent, spec.credential), { mode: 0o600 });
     const app = spec.app === true ? await TestApp.start() : undefined;
     if (app !== undefined) this.#apps.push(app);
-    const { calls = [], addresses = {}, config = {}, enforcement } = spec;
+    const { calls = [], addresses = {}, peers = {}, config = {}, enforcement } = spec;
     const basis: Record<string, object | string> = {
       state_dir: join(folder, 'state'),
       authority: { join_credential: credential },
@@ -109,6 +111,7 @@ export class TestMesh {
         agent: peer,
         listen: `unix:${join(folder, `to-${peer}.sock`)}`,
         ...(addresses[peer] !== undefined && { address: addresses[peer] }),
+        ...peers[peer],
       })),
       timing: { drain: '200ms' },
       measure: files.section,
@@ -152,11 +155,21 @@ export class TestMesh {
   }
 }
 
+let lastStart: Promise<unknown> = Promise.resolve();
+
 /**
  * Starts a mesh of real processes and has it ended with the test, whatever comes of it. When the test fails, the end of
- * every process's log is printed.
+ * every process's log is printed. Tests that run side by side start theirs one after the other: a machine with two cores
+ * that starts nine processes at once is late with every one of them.
  */
-export async function startMesh(
+export function startMesh(t: TestContext, spec: MeshSpec): Promise<TestMesh> {
+  const start = lastStart.then(() => startNext(t, spec));
+  // Whether it came up is for its own test to say.
+  lastStart = start.catch(() => undefined);
+  return start;
+}
+
+async function startNext(
   t: TestContext,
   { agents, authority = {}, files = {}, authorityOptions = [] }: MeshSpec,
 ): Promise<TestMesh> {
@@ -190,7 +203,7 @@ export async function startMesh(
 }
 
 /** Until the caller knows from the authority where an instance is. Before that a call fails at once. */
-export async function awaitAddress(caller: TestAgent, address: string, deadlineMs = 10_000): Promise<void> {
+export async function awaitAddress(caller: TestAgent, address: string, deadlineMs = 30_000): Promise<void> {
   const deadline = performance.now() + deadlineMs;
   for (;;) {
     const state = await readState(caller).catch(() => undefined);

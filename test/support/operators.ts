@@ -4,10 +4,12 @@ import { join } from 'node:path';
 import { request } from 'node:https';
 import type { TestContext } from 'node:test';
 import type { ConnectionOptions } from 'node:tls';
+import { askAuthority } from '../../src/cli/operator/authority-client.ts';
 import { readOperatorFile, type OperatorFile } from '../../src/cli/operator/operator-file.ts';
 import { createTlsContext } from '../../src/crypto/tls-context.ts';
 import { hostOf, portOf } from './admin-request.ts';
 import type { HttpQuestion } from './http-exchange.ts';
+import { pollUntil } from './poll-until.ts';
 import { runAit, type Outcome } from './run-ait.ts';
 import type { TestAuthority } from './test-authority.ts';
 
@@ -26,11 +28,21 @@ export async function createOperator(
   return out;
 }
 
+/** Until so many instances, and no others, have reported that they are ready: each says so a while after it is. */
+export async function reportedReady(authority: TestAuthority, count: number): Promise<void> {
+  const question = { method: 'GET', path: '/instances' } as const;
+  await pollUntil(
+    async () =>
+      (await askAuthority({ admin: authority.adminSocket }, question)) as readonly { readonly state: string }[],
+    (all) => all.length === count && all.every(({ state }) => state === 'ready'),
+  );
+}
+
 /** A folder with nothing in it, and `ait` run in it with no home but it. */
 export async function elsewhere(t: TestContext): Promise<(args: readonly string[]) => Promise<Outcome>> {
   const folder = await mkdtemp(join(tmpdir(), 'ait-operator-'));
   t.after(() => rm(folder, { recursive: true, force: true }));
-  return (args) => runAit(args, { env: { HOME: folder }, cwd: folder, deadlineMs: 30_000 });
+  return (args) => runAit(args, { env: { HOME: folder }, cwd: folder });
 }
 
 /** What is shown on a connection to the operators' port. */

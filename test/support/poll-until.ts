@@ -6,7 +6,7 @@
 export async function pollUntil<T>(
   ask: () => Promise<T> | T,
   satisfies: (answer: T) => boolean,
-  { deadlineMs = 10_000, everyMs = 20 } = {},
+  { deadlineMs = 30_000, everyMs = 20 } = {},
 ): Promise<T> {
   const until = performance.now() + deadlineMs;
   for (;;) {

@@ -11,14 +11,14 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Default: where the test runs. */
   readonly cwd?: string;
-  /** Default 15 s; a process that is still there then is killed, and its code is null. */
+  /** Default 60 s; a process that is still there then is killed, and its code is null. */
   readonly deadlineMs?: number;
 }
 
 /** Runs `ait` with these arguments to its end. */
 export async function runAit(
   args: readonly string[],
-  { env = {}, cwd, deadlineMs = 15_000 }: RunOptions = {},
+  { env = {}, cwd, deadlineMs = 60_000 }: RunOptions = {},
 ): Promise<Outcome> {
   const child = new LoggedProcess(`ait ${args[0] ?? ''}`, [AIT_BINARY, ...args], { ...env }, cwd);
   const timer = setTimeout(() => child.signal('SIGKILL'), deadlineMs);

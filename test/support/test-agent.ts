@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import type { Measurement } from '../../src/domain/measurement.ts';
 import type { RejectionCode } from '../../src/domain/rejection.ts';
 import type { Decision } from '../../src/sidecar/decision-log.ts';
+import type { PeerReport } from '../../src/sidecar/peer-views.ts';
 import { httpGet } from './admin-request.ts';
 import type { AgentFiles } from './agent-files.ts';
 import { LoggedProcess, type LogLine, type WaitOptions } from './child-process.ts';
@@ -130,6 +131,14 @@ export class TestAgent {
     return JSON.parse(await this.admin('/sessions')) as [];
   }
 
+  /** What its sidecar knows of the peer's instances. */
+  async peer(name: string): Promise<PeerReport> {
+    const reports = JSON.parse(await this.admin('/peers')) as readonly PeerReport[];
+    const report = reports.find(({ agent }) => agent.endsWith(`/${name}`));
+    if (report === undefined) throw new Error(`${this.name} calls no ${name}`);
+    return report;
+  }
+
   async status(): Promise<{ instance: string; ready: boolean; inOrder: boolean; certificate: { thumbprint: string } }> {
     return JSON.parse(await this.admin('/status')) as never;
   }
@@ -204,7 +213,7 @@ export class AgentConnection {
   }
 
   /** @throws Error when the connection ends before */
-  async read(length: number, deadlineMs = 10_000): Promise<Buffer> {
+  async read(length: number, deadlineMs = 30_000): Promise<Buffer> {
     const deadline = setTimeout(() => this.socket.destroy(), deadlineMs);
     while (this.#bytes.length < length && !this.#over) {
       await new Promise<void>((resolve) => (this.#wake = resolve));

@@ -3,6 +3,7 @@ import type { CommandOutput } from '../command-output.ts';
 import { nameOf } from '../explain/explanation.ts';
 import { askTarget } from '../operator/authority-client.ts';
 import { resolveTarget } from '../operator/authority-target.ts';
+import { peerLines, type PeerView } from './peer-lines.ts';
 import { atMost, printable } from './plain-text.ts';
 import type { AgentView, InstanceView, ReportFlags } from './report-flags.ts';
 
@@ -39,10 +40,13 @@ interface SidecarView {
   readonly inOrder: boolean;
   readonly baseline?: string;
   readonly outage?: { readonly remainingMs: number; readonly bound: string };
+  /** What our agent calls, and its instances. */
+  readonly peers?: readonly PeerView[];
 }
 
 /** As many lines of one kind as leave room for the others on one screen. */
 const MAX_LINES = 6;
+const MAX_PEER_LINES = 40;
 const LABEL_WIDTH = 12;
 
 /** Of the mesh, by its authority; or of one instance, by its sidecar, which answers while the authority is away. */
@@ -51,7 +55,8 @@ export async function showStatus(flags: ReportFlags, output: CommandOutput): Pro
   const get = (path: `/${string}`): Promise<unknown> => askTarget(target, { method: 'GET', path });
   const status = (await get('/status')) as AuthorityStatus | SidecarView;
   if ('agent' in status) {
-    output.print(flags.json === true ? JSON.stringify(status) : renderSidecar(status));
+    const view: SidecarView = { ...status, peers: (await get('/peers')) as readonly PeerView[] };
+    output.print(flags.json === true ? JSON.stringify(view) : renderSidecar(view));
     return;
   }
   const [agents, instances, policy] = await Promise.all([
@@ -64,7 +69,8 @@ export async function showStatus(flags: ReportFlags, output: CommandOutput): Pro
 }
 
 /** One instance on a few lines, what is left of its life without the authority among them. */
-export function renderSidecar({ agent, instance, ready, blockers, inOrder, baseline, outage }: SidecarView): string {
+export function renderSidecar(view: SidecarView): string {
+  const { agent, instance, ready, blockers, inOrder, baseline, outage, peers = [] } = view;
   const waits = blockers.map(({ name, reason }) => printable(`${name}: ${reason}`));
   const rows: [label: string, lines: readonly string[]][] = [
     ['Agent', [printable(agent)]],
@@ -72,6 +78,7 @@ export function renderSidecar({ agent, instance, ready, blockers, inOrder, basel
     ['Sidecar', [ready ? pc.green('ready') : pc.red('not ready'), ...atMost(waits, MAX_LINES)]],
     ['Standing', [inOrder ? `in order, baseline ${printable(baseline ?? 'none')}` : pc.red('refuses its own agent')]],
     ['Authority', outage === undefined ? [] : [outageLine(outage)]],
+    ['Peers', atMost(peerLines(peers), MAX_PEER_LINES)],
   ];
   return table(rows);
 }

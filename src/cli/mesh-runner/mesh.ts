@@ -44,7 +44,7 @@ export interface SidecarVariant {
   readonly authority?: string;
 }
 
-const START_DEADLINE_MS = 20_000;
+const START_DEADLINE_MS = 30_000;
 const ANYWHERE = '127.0.0.1:0';
 
 /** Authority, inference service, sidecars and agents of one mesh, each a process of its own. */

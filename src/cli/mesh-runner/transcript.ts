@@ -27,7 +27,7 @@ export interface Expectation {
   readonly match: (line: OutputLine) => boolean;
   /** Only lines at or after this position count, see {@link Transcript.position}. Default: all that are kept. */
   readonly from?: number;
-  /** Default 10 000. */
+  /** Default 30 000: on a slow machine a process takes its time to start. */
   readonly deadlineMs?: number;
 }
 
@@ -88,7 +88,7 @@ export class Transcript {
 
   /** The first line that matches, be it there already or still to come. @throws DeadlineMissed with the last lines. */
   waitFor(expectation: Expectation): Promise<OutputLine> {
-    const { source, match, from = 0, deadlineMs = 10_000 } = expectation;
+    const { source, match, from = 0, deadlineMs = 30_000 } = expectation;
     const fits = (line: OutputLine): boolean => line.source === source && match(line);
     const found = this.since(from).find(fits);
     if (found !== undefined) return Promise.resolve(found);

@@ -24,7 +24,7 @@ export class ServerFrames implements FrameSink {
     this.#mustHaveBegun();
     this.#mustBeKnown(streamId, 'HEADERS');
     const core = this.#core;
-    const decoded = core.decode(core.serverBlocks, block);
+    const decoded = core.decodeAnswer(block);
     const stream = core.streams.get(streamId);
     if (stream === undefined) return;
     if (stream.answer === 'ended')

@@ -5,9 +5,10 @@ import type { HeaderField } from '../hpack/header-field.ts';
 /** Of version 00; a later version may have more after another dash (section 3.2.4). */
 const LENGTH = 55;
 const FIELDS = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
-const NO_TRACE = `-${'0'.repeat(32)}-`;
-const NO_PARENT = `-${'0'.repeat(16)}-`;
-const PARENT_AT = 35;
+const NO_TRACE = '0'.repeat(32);
+const NO_PARENT = '0'.repeat(16);
+const TRACE_AT = 3;
+const PARENT_AT = 36;
 
 /**
  * The `traceparent` that a caller sent, to be passed on as it is, and its `tracestate` with it. Version 00, and later
@@ -26,7 +27,9 @@ export function receivedTraceparent(headers: readonly HeaderField[]): string | u
   return found !== undefined && isTraceparent(found) ? found : undefined;
 }
 
-function isTraceparent(value: string): boolean {
+/** Whether it is valid, as far as it can be read. */
+export function isTraceparent(value: string | undefined): value is string {
+  if (value === undefined) return false;
   if (value.length !== LENGTH) {
     if (value.length < LENGTH || value.startsWith('00') || value[LENGTH] !== '-') return false;
     return isTraceparent(value.slice(0, LENGTH));
@@ -34,7 +37,7 @@ function isTraceparent(value: string): boolean {
   return (
     FIELDS.test(value) &&
     !value.startsWith('ff') &&
-    !value.startsWith(NO_TRACE, 2) &&
+    !value.startsWith(NO_TRACE, TRACE_AT) &&
     !value.startsWith(NO_PARENT, PARENT_AT)
   );
 }
@@ -43,7 +46,7 @@ const TRACE_BYTES = 16;
 const PARENT_BYTES = 8;
 const BYTES = TRACE_BYTES + PARENT_BYTES;
 /** Traces for which randomness is drawn at once: a draw costs more than all the rest. */
-const BLOCK = 64;
+const BLOCK = 256;
 
 /**
  * Begins traces. They are marked as sampled: most agents' tracers follow the mark of whoever called them, and would fall
@@ -60,21 +63,19 @@ export class TraceStarter {
 
   /** @returns a `traceparent` that nobody has had before */
   start(): string {
-    let ids = this.#next();
-    // One in 2⁶⁴, but such ids are invalid, and whoever gets one starts another trace.
-    while (!isTraceparent(ids)) ids = this.#next();
-    return ids;
+    for (;;) {
+      if (this.#at >= this.#block.length) this.#draw();
+      const parentAt = this.#at + 2 * TRACE_BYTES;
+      const trace = this.#block.slice(this.#at, parentAt);
+      const parent = this.#block.slice(parentAt, parentAt + 2 * PARENT_BYTES);
+      this.#at += 2 * BYTES;
+      // One in 2⁶⁴, but such ids are invalid, and whoever gets one starts another trace.
+      if (trace !== NO_TRACE && parent !== NO_PARENT) return `00-${trace}-${parent}-01`;
+    }
   }
 
-  #next(): string {
-    if (this.#at >= this.#block.length) {
-      this.#block = this.#random.bytes(BYTES * BLOCK).toString('hex');
-      this.#at = 0;
-    }
-    const parentAt = this.#at + 2 * TRACE_BYTES;
-    const end = parentAt + 2 * PARENT_BYTES;
-    const traceparent = `00-${this.#block.slice(this.#at, parentAt)}-${this.#block.slice(parentAt, end)}-01`;
-    this.#at = end;
-    return traceparent;
+  #draw(): void {
+    this.#block = this.#random.bytes(BYTES * BLOCK).toString('hex');
+    this.#at = 0;
   }
 }

@@ -91,12 +91,20 @@ export function createCallMetrics(registry: MetricsRegistry, direction: readonly
 }
 
 /** Under which code a call is counted. A number that gRPC or HTTP does not know is `UNKNOWN`. */
-export function codeOf({ grpcStatus, httpStatus, resetCode, cancelled }: CallOutcome): CallCode {
-  if (grpcStatus !== undefined) return GRPC_STATUS[grpcStatus] ?? 'UNKNOWN';
-  if (cancelled) return 'cancelled';
-  if (resetCode !== undefined || httpStatus === undefined) return 'reset';
-  if (httpStatus >= 200 && httpStatus < 300) return '2xx';
-  if (httpStatus >= 300 && httpStatus < 400) return '3xx';
-  if (httpStatus >= 400 && httpStatus < 500) return '4xx';
-  return httpStatus >= 500 && httpStatus < 600 ? '5xx' : 'UNKNOWN';
+export function codeOf(outcome: CallOutcome): CallCode {
+  return CALL_CODES[codeIndexOf(outcome)] ?? 'UNKNOWN';
 }
+
+/** The place of the code in {@link CALL_CODES}. */
+export function codeIndexOf({ grpcStatus, httpStatus, resetCode, cancelled }: CallOutcome): number {
+  if (grpcStatus !== undefined) return GRPC_STATUS[grpcStatus] === undefined ? UNKNOWN : grpcStatus;
+  if (cancelled) return CANCELLED;
+  if (resetCode !== undefined || httpStatus === undefined) return RESET;
+  const hundreds = Math.floor(httpStatus / 100);
+  return hundreds >= 2 && hundreds <= 5 ? FIRST_HTTP + hundreds - 2 : UNKNOWN;
+}
+
+const UNKNOWN = CALL_CODES.indexOf('UNKNOWN');
+const FIRST_HTTP = CALL_CODES.indexOf('2xx');
+const RESET = CALL_CODES.indexOf('reset');
+const CANCELLED = CALL_CODES.indexOf('cancelled');

@@ -1,6 +1,5 @@
 import type { CallOutcome } from '../../dataplane/gate/call.ts';
 import type { RejectionCode } from '../../domain/rejection.ts';
-import { codeOf } from './call-metrics.ts';
 import { endingOf, type PeerSeries } from './peer-series.ts';
 
 interface PeerCallsOptions {
@@ -35,15 +34,13 @@ export class PeerCalls {
     if (responseBytes > 0) series.responseBytes.add(responseBytes);
     if (requestMessages > 0) series.requestMessages.add(requestMessages);
     if (responseMessages > 0) series.responseMessages.add(responseMessages);
-    series.ended(method, endingOf(codeOf(outcome), outcome.source)).add(1);
+    series.ended(method, endingOf(outcome)).add(1);
     if (outcome.rejection !== undefined) this.#options.onCut(outcome.rejection.code);
   }
 
   /** A call that never went on. */
   refused(method: string, outcome: CallOutcome): void {
-    this.#current()
-      .ended(method, endingOf(codeOf(outcome), outcome.source))
-      .add(1);
+    this.#current().ended(method, endingOf(outcome)).add(1);
   }
 
   /** Looks its series up again with the next call; not while there are calls that have to end where they began. */

@@ -1,8 +1,8 @@
-import type { AnswerSource } from '../../dataplane/gate/call.ts';
+import type { AnswerSource, CallOutcome } from '../../dataplane/gate/call.ts';
 import { OTHER_CALL } from '../../domain/grant-policy.ts';
 import type { ObservationSeries, SumSeries } from '../../platform/metrics-registry.ts';
 import type { Direction } from '../sidecar-metrics.ts';
-import { ANSWER_SOURCES, CALL_CODES, type CallCode, type CallMetrics } from './call-metrics.ts';
+import { ANSWER_SOURCES, CALL_CODES, codeIndexOf, type CallCode, type CallMetrics } from './call-metrics.ts';
 
 interface PeerSeriesOptions {
   readonly direction: Direction;
@@ -90,8 +90,8 @@ export class PeerSeries {
 }
 
 /** The number of a code and a source. */
-export function endingOf(code: CallCode, source: AnswerSource): number {
-  return (CODES.get(code) ?? 0) * ANSWER_SOURCES.length + (SOURCES.get(source) ?? 0);
+export function endingOf(outcome: CallOutcome): number {
+  return codeIndexOf(outcome) * ANSWER_SOURCES.length + SOURCE_INDEX[outcome.source];
 }
 
 function partsOf(ending: number): { readonly code: CallCode; readonly source: AnswerSource } {
@@ -101,5 +101,4 @@ function partsOf(ending: number): { readonly code: CallCode; readonly source: An
   return { code, source };
 }
 
-const CODES = new Map(CALL_CODES.map((code, index) => [code, index]));
-const SOURCES = new Map(ANSWER_SOURCES.map((source, index) => [source, index]));
+const SOURCE_INDEX = { app: 0, sidecar: 1, peer: 2 } as const satisfies Record<AnswerSource, number>;

@@ -1,11 +1,11 @@
-import { once } from 'node:events';
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
 import { parseStrictJsonBytes } from '../../domain/canonical/strict-json.ts';
 import { rejection } from '../../domain/rejection.ts';
 import { after } from '../../platform/clock.ts';
 import { checkAnswer, isObject, StreamCheck, type AnswerRules, type Usage } from './answer-check.ts';
 import { collect } from './attested-connection.ts';
-import { AgentHungUp, CallRefused, endOf, errorBody } from './call-refused.ts';
+import { CallRefused, errorBody } from './call-refused.ts';
+import { EventBody } from './event-body.ts';
 import { EventReader, EventStreamError, writeEvent } from './event-stream.ts';
 import type { UpstreamAnswer } from './upstream.ts';
 
@@ -34,6 +34,7 @@ const FORWARDED = [
   'x-should-retry',
 ];
 const RATE_LIMIT = /^x-ratelimit-[a-z-]{1,60}$/;
+const EVENTS_HEAD = { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-cache' } as const;
 const JSON_TYPE = /^application\/json(?:\s*;.*)?$/i;
 const EVENTS_TYPE = /^text\/event-stream(?:\s*;.*)?$/i;
 /** Errors that are about the sidecar's own credentials: the agent has none, and must not learn ours from them. */
@@ -76,25 +77,22 @@ async function relayEvents(input: RelayInput): Promise<void> {
   if (!EVENTS_TYPE.test(answer.headers['content-type'] ?? '')) throw invalid('the answer is not text/event-stream');
   const reader = new EventReader(limits.eventBytes);
   const check = new StreamCheck(rules);
+  const body = new EventBody(response);
   await answer.read((chunk) => {
     const { text, refused } = checkChunk(chunk, { reader, check, onUsage });
     let isFull = false;
     if (text !== '') {
-      if (!response.headersSent) {
+      if (response.headersSent) isFull = !body.write(text);
+      else {
         onFirstEvent();
-        response.writeHead(200, {
-          ...forwarded(answer.headers),
-          'content-type': 'text/event-stream; charset=utf-8',
-          'cache-control': 'no-cache',
-        });
+        isFull = !body.begin({ ...forwarded(answer.headers), ...EVENTS_HEAD }, text);
       }
-      isFull = !response.write(text);
     }
     if (refused !== undefined) throw refused;
-    return isFull ? drained(response, signal) : undefined;
+    return isFull ? body.drained(signal) : undefined;
   });
   if (!check.over || !reader.atRest) throw invalid('the answer broke off before its end');
-  response.end();
+  body.end();
 }
 
 /** The model's own error. Its words are passed on where they are an error as the API has them, and nothing else is. */
@@ -150,15 +148,6 @@ function checkChunk(chunk: Buffer, { reader, check, onUsage }: ChunkInput): Chec
 interface ChunkInput extends Pick<RelayInput, 'onUsage'> {
   readonly reader: EventReader;
   readonly check: StreamCheck;
-}
-
-/** Waits for the agent to read on; not longer than the call may go on. @throws CallRefused, AgentHungUp */
-async function drained(response: ServerResponse, signal: AbortSignal): Promise<void> {
-  try {
-    await once(response, 'drain', { signal });
-  } catch (cause) {
-    throw signal.aborted ? endOf(signal) : new AgentHungUp('the agent hung up', { cause });
-  }
 }
 
 function readError(bytes: Buffer): Readonly<Record<string, string | null | undefined>> | undefined {

@@ -16,3 +16,11 @@ const ILL_HEALTH: ReadonlySet<RejectionCode> = new Set([
 export function isIllHealth({ code, self, peerSaid }: Rejection): boolean {
   return self !== true && (ILL_HEALTH.has(code) || peerSaid?.reason === 'UNAVAILABLE');
 }
+
+/** No other instance of the peer would change it. */
+const SAME_FOR_ALL: ReadonlySet<RejectionCode> = new Set(['STATE_MISSING', 'STATE_STALE', 'GRANT_MISSING']);
+
+/** Whether other instances would answer the same, or nobody need be asked. */
+export function isSameForAll({ code, self }: Rejection): boolean {
+  return self === true || SAME_FOR_ALL.has(code);
+}

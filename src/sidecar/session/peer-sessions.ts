@@ -1,8 +1,8 @@
 import type { SpiffeId } from '../../domain/agent-id.ts';
-import { rejection, type Rejection, type RejectionCode } from '../../domain/rejection.ts';
+import { rejection, type Rejection } from '../../domain/rejection.ts';
 import type { DialResult, DialTarget } from '../exchange/dialler.ts';
 import type { CircuitBreaker, CircuitState } from './circuit-breaker.ts';
-import { isIllHealth } from './ill-health.ts';
+import { isIllHealth, isSameForAll } from './ill-health.ts';
 import { Instances, type InstancesDeps, type InstanceView } from './instances.ts';
 import type { Observation } from './outlier-ejection.ts';
 import { byRank } from './rank.ts';
@@ -45,18 +45,14 @@ export interface PeerView {
   readonly instances: readonly InstanceView[];
 }
 
-/** One attempt to get a session dials so often, and begins no further dial after so long. */
+/**
+ * One attempt to get a session dials so often, and begins no further dial after so long; but one that hangs never
+ * keeps us from asking a second.
+ */
 const DIALS_OF_BALANCED = 3;
 const MAX_DIALS = 8;
+const MIN_DIALS = 2;
 const MAX_DIALLING_MS = 5000;
-
-/** No other instance of the peer would change it. */
-const SAME_FOR_ALL: ReadonlySet<RejectionCode> = new Set(['STATE_MISSING', 'STATE_STALE', 'GRANT_MISSING']);
-
-/** Whether other instances would answer the same, or nobody need be asked. */
-export function isSameForAll({ code, self }: Rejection): boolean {
-  return self === true || SAME_FOR_ALL.has(code);
-}
 
 /**
  * How one peer is dialled. Where several of its instances are known, a second is dialled as soon as the first is in use,
@@ -94,12 +90,9 @@ export class PeerSessions {
     const refused = avoid === undefined ? this.#deps.breaker.refusal() : undefined;
     if (refused !== undefined) return { ok: false, cause: refused };
     const chosen = this.#instances.choose({ avoid });
-    if (chosen !== undefined) {
-      if (this.#instances.loadOf(chosen) > 0) this.#growBeside();
-      return this.handOut(chosen);
-    }
+    if (chosen !== undefined) return this.#handOutGrowing(chosen);
     const another = await this.#another(avoid);
-    if (another.ok) return this.handOut(another.session);
+    if (another.ok) return this.#handOutGrowing(another.session);
     // Better one that failed often than nobody.
     const resort = this.#instances.choose({ avoid, ejectedToo: true });
     return resort === undefined ? another : this.handOut(resort);
@@ -189,7 +182,13 @@ export class PeerSessions {
     };
   }
 
-  /** One more session, for the connections to come: this one does not wait for it. */
+  /** Where a session is in use already, the connections to come get one more. */
+  #handOutGrowing(session: Session): DialResult {
+    if (this.#instances.loadOf(session) > 0) this.#growBeside();
+    return this.handOut(session);
+  }
+
+  /** One more session; no connection waits for it. */
   #growBeside(): void {
     const { besideBreaker, most } = this.#deps;
     if (this.#dialling !== undefined || besideBreaker.restsForMs > 0) return;
@@ -236,8 +235,8 @@ export class PeerSessions {
       ok: false,
       cause: rejection('PEER_ADDRESS_UNKNOWN', `no address of ${peer} is configured, and the authority knows none`),
     };
-    for (const address of this.#tries(isBeside)) {
-      if (clock.monotonic() > until) break;
+    for (const [index, address] of this.#tries(isBeside).entries()) {
+      if (index >= MIN_DIALS && clock.monotonic() > until) break;
       result = await dial({ peer, address });
       if (result.ok) {
         this.#admit(result.session, address);

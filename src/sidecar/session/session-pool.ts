@@ -4,9 +4,10 @@ import type { Clock } from '../../platform/clock.ts';
 import type { RandomSource } from '../../platform/random.ts';
 import type { DialResult, DialTarget } from '../exchange/dialler.ts';
 import { CircuitBreaker } from './circuit-breaker.ts';
+import { isSameForAll } from './ill-health.ts';
 import type { PeerPlaces } from './instances.ts';
 import { OutlierEjection, type Ejection, type HealthOutcome } from './outlier-ejection.ts';
-import { isSameForAll, PeerSessions, type PeerView } from './peer-sessions.ts';
+import { PeerSessions, type PeerView } from './peer-sessions.ts';
 import type { Session } from './session.ts';
 
 /** What a pool tells of itself. */

@@ -48,6 +48,38 @@ test('what two readers could understand differently is an error', () => {
   );
 });
 
+test('events before bytes that are not UTF-8 are good; nothing of the line with these bytes, or after it, is', () => {
+  const good = Buffer.from('data: zw\u00f6lf\n\ndata: half of the next\n');
+  const after = Buffer.from('data: after\n\n');
+  const invalid = [
+    Buffer.from([0xff]),
+    Buffer.from([0xc3]),
+    Buffer.from([0xed, 0xa0, 0x80]),
+    Buffer.from([0xc0, 0x80]),
+  ];
+  for (const bytes of invalid) {
+    const stream = Buffer.concat([good, Buffer.from('data: \ufffd'), bytes, Buffer.from('\n\n'), after]);
+    for (let cut = 0; cut <= stream.length; cut += 1) {
+      const [reader, events] = [new EventReader(1000), [] as ServerEvent[]];
+      const push = (part: Buffer) => reader.push(part, (event) => events.push(event));
+      assert.throws(() => [stream.subarray(0, cut), stream.subarray(cut)].forEach(push), /not UTF-8/, `cut at ${cut}`);
+      assert.deepEqual(events, [{ event: '', data: 'zw\u00f6lf' }]);
+    }
+  }
+});
+
+test('the character that stands for what is not UTF-8 may be sent itself', () => {
+  assert.deepEqual(read(new EventReader(100), 'data: \ufffd\n\n'), [{ event: '', data: '\ufffd' }]);
+});
+
+test('what an event takes is counted in bytes, whatever else comes with it', () => {
+  const twelve = 'data: \u00e4\u00e4\u00e4\n\n';
+  for (const before of ['', 'data: a\n\n', 'data: \u00e4\n\n']) {
+    assert.equal(read(new EventReader(12), before + twelve).length, before === '' ? 1 : 2);
+    assert.throws(() => read(new EventReader(11), before + twelve), EventStreamError);
+  }
+});
+
 test('an event is held up to the limit, in one line or in many', () => {
   assert.throws(() => read(new EventReader(100), `data: ${'x'.repeat(200)}`), EventStreamError);
   assert.throws(() => read(new EventReader(100), 'data: xxxxxxxxxxxxxxxx\n'.repeat(10)), EventStreamError);

@@ -16,6 +16,8 @@ interface WorldOptions {
   readonly balanced?: boolean;
   readonly instances?: number;
   readonly uniform?: () => number;
+  /** How long a dial takes that fails, ms. */
+  readonly failsAfterMs?: number;
 }
 
 /** A pool in a world of instances that a test can take down; every dial is answered in the next turn. */
@@ -29,7 +31,13 @@ class World {
   readonly pool: SessionPool;
   instances: number;
 
-  constructor({ addresses = ['a', 'b', 'c'], balanced = false, instances = 2, uniform = () => 0 }: WorldOptions = {}) {
+  constructor({
+    addresses = ['a', 'b', 'c'],
+    balanced = false,
+    instances = 2,
+    uniform = () => 0,
+    failsAfterMs = 0,
+  }: WorldOptions = {}) {
     this.addresses = [...addresses];
     this.instances = instances;
     this.pool = new SessionPool({
@@ -40,6 +48,7 @@ class World {
       dial: ({ address }) => {
         this.dialled.push(address);
         const cause = this.down.get(address);
+        if (cause !== undefined) this.now += failsAfterMs;
         return Promise.resolve(cause === undefined ? this.#accept(address) : { ok: false, cause });
       },
       end: (session, { code }) => {
@@ -110,6 +119,14 @@ describe('connections are spread over instances', () => {
     assert.deepEqual(world.dialled, ['a', 'b'], 'as many as configured, however many there are');
   });
 
+  test('connections that wait for the first session count as well: the next ones find a second', async () => {
+    const world = new World();
+    await Promise.all([world.connect(), world.connect()]);
+    await world.settle();
+    assert.deepEqual(world.dialled, ['a', 'b']);
+    assert.equal(await world.connect(), 'b');
+  });
+
   test('a peer with one instance has one session, whatever happens', async () => {
     const world = new World({ addresses: ['a'], instances: 5 });
     assert.deepEqual(new Set(await world.connectTimes(20)), new Set(['a']));
@@ -141,7 +158,22 @@ describe('connections are spread over instances', () => {
     assert.ok(Math.max(...counts.values()) - Math.min(...counts.values()) <= 3, JSON.stringify([...counts]));
   });
 
-  test('a session that idles out is closed by itself; fewer instances configured, and the rest is let go of', async () => {
+  test('a session that idles out is closed by itself, the others go on', async () => {
+    const world = new World();
+    await world.connectTimes(2);
+    world.now += 60_000;
+    const used = await world.pool.sessionTo(PEER);
+    assert.ok(used.ok && used.session.remoteAddress === 'b');
+    world.pool.report(used.session, undefined);
+    world.pool.closeIdle(60_000);
+    assert.deepEqual(world.ended, []);
+    world.now += 60_000;
+    world.pool.closeIdle(60_000);
+    assert.deepEqual(world.ended, ['b IDLE']);
+    assert.deepEqual(world.states(), ['a live']);
+  });
+
+  test('fewer instances configured, and the rest is let go of', async () => {
     const world = new World();
     await world.connectTimes(3);
     const sessions = world.pool.describe(PEER).instances;
@@ -165,6 +197,16 @@ describe('connections are spread over instances', () => {
 });
 
 describe('an instance that fails', () => {
+  test('one that hangs at the first dial keeps nobody from the second; but not all of many are tried for ever', async () => {
+    const world = new World({ failsAfterMs: 6000 });
+    world.down.set('a', UNREACHABLE);
+    assert.equal(await world.connect(), 'b');
+    const hanging = new World({ failsAfterMs: 6000 });
+    for (const address of hanging.addresses) hanging.down.set(address, UNREACHABLE);
+    assert.equal(await hanging.connect(), 'PEER_UNREACHABLE');
+    assert.deepEqual(hanging.dialled, ['a', 'b']);
+  });
+
   test('connections go to another at once, and to the one that failed no more until it is well', async () => {
     const world = new World({ addresses: ['a', 'b'] });
     await world.connect();
