@@ -104,6 +104,8 @@ export interface ReadFrame {
   /** With the reserved bit, if it is set. */
   readonly stream: number;
   readonly payload: Buffer;
+  /** The whole frame. */
+  readonly bytes: Buffer;
 }
 
 /** Cuts bytes into whole frames. @throws Error when a part of one is left over */
@@ -113,7 +115,8 @@ export function readFrames(bytes: Buffer): ReadFrame[] {
     const end = at + 9 + (at + 9 <= bytes.length ? bytes.readUIntBE(at, 3) : 0);
     if (end > bytes.length) throw new Error(`a part of a frame is left over at ${at}`);
     const [type = 0, flags = 0] = [bytes[at + 3], bytes[at + 4]];
-    found.push({ type, flags, stream: bytes.readUInt32BE(at + 5), payload: bytes.subarray(at + 9, end) });
+    const whole = bytes.subarray(at, end);
+    found.push({ type, flags, stream: bytes.readUInt32BE(at + 5), payload: whole.subarray(9), bytes: whole });
     at = end;
   }
   return found;

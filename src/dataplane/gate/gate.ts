@@ -42,6 +42,7 @@ export class Gate {
   #prefaceBytes = 0;
   readonly #clientDebt = new FrameDebt();
   readonly #serverDebt = new FrameDebt();
+  #greeted = false;
   #over = false;
 
   constructor(options: GateOptions) {
@@ -90,6 +91,7 @@ export class Gate {
     const { core } = this;
     core.now = this.#options.clock.monotonic();
     try {
+      this.#greet();
       this.#serverReader.read(chunk);
       core.settle();
     } catch (error) {
@@ -135,13 +137,11 @@ export class Gate {
       const answerStalls =
         stream.answer !== 'ended' && (stream.responseWindow <= 0 || core.connectionResponseWindow <= 0);
       const requestStalls = !stream.requestEnded && (stream.requestWindow <= 0 || core.connectionRequestWindow <= 0);
-      if (!answerStalls && !requestStalls) stream.stalledSince = undefined;
-      else {
-        stream.stalledSince ??= core.now;
-        if (core.now - stream.stalledSince < stallMs) continue;
-        const who = answerStalls ? 'caller' : 'callee';
-        core.cut(stream, reject('CALL_STALLED', `the ${who} has opened no window for ${stallMs} ms`));
-      }
+      const answerMs = stream.answerStall.look(answerStalls, stream.responseBytes, core.now);
+      const requestMs = stream.requestStall.look(requestStalls, stream.requestBytes, core.now);
+      if (Math.max(answerMs, requestMs) < stallMs) continue;
+      const who = answerMs >= stallMs ? 'caller' : 'callee';
+      core.cut(stream, reject('CALL_STALLED', `the ${who} has opened no window for ${stallMs} ms`));
     }
   }
 
@@ -194,7 +194,7 @@ export class Gate {
     this.#over = true;
     core.settle();
     if (this.#prefaceBytes === CLIENT_PREFACE.length) {
-      core.toClient.goaway(core.highest, client);
+      core.toClient.goaway(Math.min(core.highest, core.acceptUpTo), client);
       if (this.#clientFrames.begun) core.toServer.goaway(0, server);
     }
   }
@@ -212,9 +212,10 @@ export class Gate {
   }
 
   /** The client hears from us first, since it may be refused before the callee has said a word. */
-  #begin(): void {
+  #greet(): void {
+    if (this.#greeted) return;
+    this.#greeted = true;
     const { maxConcurrent, maxHeaderListBytes } = this.#options.limits;
-    this.core.toServer.raw(CLIENT_PREFACE);
     this.core.toClient.settings([
       [SETTING.maxConcurrentStreams, maxConcurrent],
       [SETTING.maxHeaderListSize, maxHeaderListBytes],
@@ -232,7 +233,10 @@ export class Gate {
       throw new ConnectionError('PROTOCOL_ERROR', 'the connection does not begin as HTTP/2 does');
     }
     this.#prefaceBytes += here;
-    if (this.#prefaceBytes === CLIENT_PREFACE.length) this.#begin();
+    if (this.#prefaceBytes === CLIENT_PREFACE.length) {
+      this.#greet();
+      this.core.toServer.raw(CLIENT_PREFACE);
+    }
     return here;
   }
 }

@@ -29,7 +29,10 @@ test('after a few calls what stands before the trace is known, and the trace is 
 
 test('bytes that look like the field within another value are no field', () => {
   const decoder = new HpackDecoder({ maxListBytes: 4096 });
-  const disguised = encodeFields([...FIELDS, { name: 'x', value: encodeTraceparent(traceparent(9)).toString('latin1') }]);
+  const disguised = encodeFields([
+    ...FIELDS,
+    { name: 'x', value: encodeTraceparent(traceparent(9)).toString('latin1') },
+  ]);
   for (let i = 0; i < 5; i += 1) {
     const { block, traceparent: apart } = decodeTraced(decoder, disguised);
     assert.equal(apart, undefined);

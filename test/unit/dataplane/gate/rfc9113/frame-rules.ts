@@ -20,11 +20,11 @@ function endsIt(
   code: 'PROTOCOL_ERROR' | 'FRAME_SIZE_ERROR',
   ...bytes: Buffer[]
 ): Rule[] {
-  return ofBoth(() => ({ section, what, before: BOTH_SPEAK, bytes, then: { ends: code } }));
+  return ofBoth(() => ({ section, what, before: BOTH_SPEAK, bytes, verdict: { ends: code } }));
 }
 
 function isIgnored(section: string, what: string, ...bytes: Buffer[]): Rule[] {
-  return ofBoth(() => ({ section, what, before: BOTH_SPEAK, bytes, then: 'ignored' }));
+  return ofBoth(() => ({ section, what, before: BOTH_SPEAK, bytes, verdict: 'ignored' }));
 }
 
 const bytes = (count: number): Buffer => Buffer.alloc(count);
@@ -42,28 +42,28 @@ export const FRAME_RULES: readonly Rule[] = [
     what: 'flags that PING does not have',
     before: BOTH_SPEAK,
     bytes: [frame(6, { flags: 0xfe, payload: bytes(8) })],
-    then: { passes: ['PING'] },
+    verdict: { passes: ['PING'] },
   })),
   ...ofBoth(() => ({
     section: '4.1',
     what: 'flags that DATA does not have are not passed on',
     before: BOTH_SPEAK,
     bytes: [frame(0, { flags: 0xf6, stream: 1, payload: bytes(5) })],
-    then: { passes: ['DATA 1 5'] },
+    verdict: { passes: ['DATA 1 5'] },
   })),
   ...ofBoth(() => ({
     section: '4.1',
     what: 'the reserved bit before the stream is ignored, and not passed on',
     before: BOTH_SPEAK,
     bytes: [frame(0, { stream: 0x8000_0001, payload: bytes(5) })],
-    then: { passes: ['DATA 1 5'] },
+    verdict: { passes: ['DATA 1 5'] },
   })),
   ...ofBoth(() => ({
     section: '4.2',
     what: 'DATA of the largest size that everybody takes',
     before: BOTH_SPEAK,
     bytes: [frames.data(1, 16_384)],
-    then: { passes: ['DATA 1 16384'] },
+    verdict: { passes: ['DATA 1 16384'] },
   })),
   ...endsIt('4.2', 'DATA that is larger than was allowed', 'FRAME_SIZE_ERROR', frames.data(1, 16_385)),
   ...endsIt('4.2', 'HEADERS that are larger than was allowed', 'FRAME_SIZE_ERROR', frames.headers(1, bytes(16_385))),
@@ -79,49 +79,49 @@ export const FRAME_RULES: readonly Rule[] = [
     what: 'DATA as large as the other side allowed',
     before: [...BOTH_SPEAK, wide(byOther(from))],
     bytes: [frames.data(1, 60_000)],
-    then: { passes: ['DATA 1 60000'] },
+    verdict: { passes: ['DATA 1 60000'] },
   })),
   ...ofBoth((from) => ({
     section: '4.2',
     what: 'an unknown frame as large as the other side allowed',
     before: [...BOTH_SPEAK, wide(byOther(from))],
     bytes: [frame(0x2a, { payload: bytes(100_000) })],
-    then: 'ignored',
+    verdict: 'ignored',
   })),
   {
     section: '4.2',
     what: 'HEADERS as large as the other side allowed',
     before: [wide('server')],
     step: ['client', frames.headers(1, { ...REQUEST, 'x-large': 'x'.repeat(30_000) })],
-    then: { passes: ['HEADERS 1 …', 'CONTINUATION 1'] },
+    verdict: { passes: ['HEADERS 1 …', 'CONTINUATION 1'] },
   },
   ...ofBoth((from) => ({
     section: '4.2',
     what: 'DATA larger than the other side allowed',
     before: [...BOTH_SPEAK, wide(byOther(from))],
     bytes: [frames.data(1, 100_001)],
-    then: { ends: 'FRAME_SIZE_ERROR' },
+    verdict: { ends: 'FRAME_SIZE_ERROR' },
   })),
   ...ofBoth((from) => ({
     section: '4.3',
     what: 'a header block that cannot be decoded',
     before: [OPEN],
     bytes: [frames.headers(from === 'client' ? 3 : 1, Buffer.from('ffffffffffff', 'hex'))],
-    then: { ends: 'COMPRESSION_ERROR' },
+    verdict: { ends: 'COMPRESSION_ERROR' },
   })),
   ...ofBoth((from) => ({
     section: '4.3',
     what: 'a table that grows beyond what was allowed',
     before: [OPEN],
     bytes: [frames.headers(from === 'client' ? 3 : 1, Buffer.from('3fe2ff03', 'hex'))],
-    then: { ends: 'COMPRESSION_ERROR' },
+    verdict: { ends: 'COMPRESSION_ERROR' },
   })),
   {
     section: '4.3',
     what: 'a block that cannot be decoded, on a stream that is refused anyway',
     before: [['server', frames.goaway(0)]],
     step: ['client', frames.headers(1, Buffer.from('be', 'hex'))],
-    then: { ends: 'COMPRESSION_ERROR' },
+    verdict: { ends: 'COMPRESSION_ERROR' },
   },
   ...endsIt(
     '4.3',
@@ -162,26 +162,26 @@ export const FRAME_RULES: readonly Rule[] = [
   ...endsIt('6.1', 'padded DATA without a pad length', 'FRAME_SIZE_ERROR', frame(0, { flags: FLAG.padded, stream: 1 })),
   ...ofBoth((from) => {
     const credit = ['WINDOW_UPDATE 1 8', 'WINDOW_UPDATE 0 8'];
-    const then =
+    const verdict =
       from === 'client' ? { client: credit, server: ['DATA 1 10'] } : { client: ['DATA 1 10'], server: credit };
     return {
       section: '6.1',
       what: 'padding goes no further, and is given back',
       before: BOTH_SPEAK,
       bytes: [frames.paddedData(1, 10, 7)],
-      then,
+      verdict,
     };
   }),
   ...ofBoth((from) => {
     const credit = ['WINDOW_UPDATE 1 1', 'WINDOW_UPDATE 0 1'];
-    const then =
+    const verdict =
       from === 'client' ? { client: credit, server: ['DATA 1 10 END'] } : { client: ['DATA 1 10 END'], server: credit };
     return {
       section: '6.1',
       what: 'padding of no octets, at the end of a stream',
       before: BOTH_SPEAK,
       bytes: [frames.paddedData(1, 10, 0, { end: true })],
-      then,
+      verdict,
     };
   }),
 
@@ -220,7 +220,7 @@ export const FRAME_RULES: readonly Rule[] = [
         end: true,
       }),
     ],
-    then: { passes: ['HEADERS 1 END'] },
+    verdict: { passes: ['HEADERS 1 END'] },
   },
   ...endsIt('6.3', 'PRIORITY on stream 0', 'PROTOCOL_ERROR', frames.priority(0)),
   ...endsIt('6.3', 'PRIORITY of a wrong length', 'FRAME_SIZE_ERROR', frame(2, { stream: 1, payload: bytes(4) })),
@@ -241,7 +241,7 @@ export const FRAME_RULES: readonly Rule[] = [
     what: 'RST_STREAM with a code that nobody knows',
     before: BOTH_SPEAK,
     bytes: [frames.reset(1, 0xfff)],
-    then: { passes: ['RST_STREAM 1 error 4095'] },
+    verdict: { passes: ['RST_STREAM 1 error 4095'] },
   })),
 
   ...endsIt('6.5', 'SETTINGS on a stream', 'PROTOCOL_ERROR', frame(4, { stream: 1, payload: bytes(6) })),
@@ -265,7 +265,7 @@ export const FRAME_RULES: readonly Rule[] = [
         payload: Buffer.concat([Buffer.from([0, 0, 0, 2]), block(REQUEST)]),
       }),
     ],
-    then: { ends: 'PROTOCOL_ERROR' },
+    verdict: { ends: 'PROTOCOL_ERROR' },
   })),
 
   ...endsIt('6.7', 'PING on a stream', 'PROTOCOL_ERROR', frame(6, { stream: 1, payload: bytes(8) })),
@@ -275,7 +275,7 @@ export const FRAME_RULES: readonly Rule[] = [
     section: '6.7',
     what: 'PING goes to the other end, which answers itself',
     bytes: [frames.ping()],
-    then: { passes: ['PING'] },
+    verdict: { passes: ['PING'] },
   })),
 
   ...endsIt('6.8', 'GOAWAY on a stream', 'PROTOCOL_ERROR', frame(7, { stream: 1, payload: bytes(8) })),
@@ -289,14 +289,14 @@ export const FRAME_RULES: readonly Rule[] = [
     what: 'WINDOW_UPDATE of 0 for a stream',
     before: BOTH_SPEAK,
     bytes: [frames.windowUpdate(1, 0)],
-    then: { resets: 1, with: 'PROTOCOL_ERROR' },
+    verdict: { resets: 1, with: 'PROTOCOL_ERROR' },
   })),
   ...ofBoth(() => ({
     section: '6.9',
     what: 'the reserved bit before an increment is ignored, and not passed on',
     before: BOTH_SPEAK,
     bytes: [frames.windowUpdate(1, 0x8000_0005)],
-    then: { passes: ['WINDOW_UPDATE 1 5'] },
+    verdict: { passes: ['WINDOW_UPDATE 1 5'] },
   })),
 
   ...endsIt('6.10', 'CONTINUATION that continues nothing', 'PROTOCOL_ERROR', frames.continuation(1, split)),
@@ -319,7 +319,7 @@ export const FRAME_RULES: readonly Rule[] = [
     what: 'CONTINUATION after DATA',
     before: [...BOTH_SPEAK, [from, frames.data(1, 4)]],
     bytes: [frames.continuation(1, bytes(0))],
-    then: { ends: 'PROTOCOL_ERROR' },
+    verdict: { ends: 'PROTOCOL_ERROR' },
   })),
   {
     section: '6.10',
@@ -331,7 +331,7 @@ export const FRAME_RULES: readonly Rule[] = [
       frames.continuation(1, split.subarray(3, 9), { endHeaders: false }),
       frames.continuation(1, split.subarray(9)),
     ],
-    then: { passes: ['HEADERS 1 END'] },
+    verdict: { passes: ['HEADERS 1 END'] },
   },
   {
     section: '6.10',
@@ -342,7 +342,7 @@ export const FRAME_RULES: readonly Rule[] = [
       frames.headers(1, bytes(0), { end: true, endHeaders: false }),
       frames.continuation(1, block({ ...RESPONSE, 'grpc-status': '0' })),
     ],
-    then: { passes: ['HEADERS 1 END'] },
+    verdict: { passes: ['HEADERS 1 END'] },
   },
   {
     section: '6.10',
@@ -353,7 +353,7 @@ export const FRAME_RULES: readonly Rule[] = [
       frames.headers(3, split, { endHeaders: false }),
       ...Array.from({ length: 17 }, () => frames.continuation(3, bytes(0), { endHeaders: false })),
     ],
-    then: { ends: 'ENHANCE_YOUR_CALM' },
+    verdict: { ends: 'ENHANCE_YOUR_CALM' },
   },
   {
     section: '6.10',
@@ -363,6 +363,6 @@ export const FRAME_RULES: readonly Rule[] = [
       frames.headers(1, split, { endHeaders: false }),
       ...Array.from({ length: 5 }, () => frames.continuation(1, bytes(16_000), { endHeaders: false })),
     ],
-    then: { ends: 'ENHANCE_YOUR_CALM' },
+    verdict: { ends: 'ENHANCE_YOUR_CALM' },
   },
 ];

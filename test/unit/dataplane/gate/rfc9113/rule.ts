@@ -26,7 +26,9 @@ export interface Rule {
   /** On a connection whose both sides have exchanged SETTINGS. */
   readonly before?: readonly Step[];
   readonly step: Step;
-  readonly then: Verdict;
+  /** New calls are refused already. */
+  readonly closing?: true;
+  readonly verdict: Verdict;
 }
 
 /** Stream 1, which the client has opened and not ended. */
@@ -41,7 +43,7 @@ export const CLIENT_RESET: Step = ['client', frames.reset(1)];
 export const SERVER_RESET: Step = ['server', frames.reset(1)];
 
 /** @throws AssertionError where the gate does not keep the rule. */
-export function follow({ before = [], step, then }: Rule): void {
+export function follow({ before = [], step, verdict, closing }: Rule): void {
   const bare = BareGate.begun();
   for (const [from, ...chunks] of before) bare.from(from, ...chunks);
   assert.equal(bare.gate.over, false, `over before the step, for ${bare.policy.violations[0]?.detail}`);
@@ -52,10 +54,10 @@ export function follow({ before = [], step, then }: Rule): void {
   bare.from(from, ...chunks);
   const said = { client: bare.said('client'), server: bare.said('server') };
   const { gate, policy } = bare;
-  if (then !== 'ignored' && 'ends' in then) {
+  if (verdict !== 'ignored' && 'ends' in verdict) {
     assert.equal(gate.over, true, 'the connection goes on');
     assert.ok(
-      said[from].at(-1)?.startsWith('GOAWAY ') && said[from].at(-1)?.endsWith(` ${then.ends}`),
+      said[from].at(-1)?.startsWith('GOAWAY ') && said[from].at(-1)?.endsWith(` ${verdict.ends}`),
       said[from].join(),
     );
     assertNothingPassed(said[other(from)]);
@@ -64,17 +66,17 @@ export function follow({ before = [], step, then }: Rule): void {
     return;
   }
   assert.equal(gate.over, false, `over, for ${policy.violations.at(-1)?.detail}`);
-  if (then === 'ignored') assert.deepEqual(said, { client: [], server: [] });
-  else if ('resets' in then) {
-    const reset = `RST_STREAM ${then.resets} ${then.with}`;
+  if (verdict === 'ignored') assert.deepEqual(said, { client: [], server: [] });
+  else if ('resets' in verdict) {
+    const reset = `RST_STREAM ${verdict.resets} ${verdict.with}`;
     const onlyThis = (lines: readonly string[]) => lines.filter((line) => !line.startsWith('WINDOW_UPDATE'));
     assert.deepEqual(onlyThis(said.client), [reset]);
-    assert.deepEqual(onlyThis(said.server), then.unknownToServer === true ? [] : [reset]);
-  } else if ('passes' in then) {
-    assert.deepEqual(said[other(from)], then.passes);
+    assert.deepEqual(onlyThis(said.server), verdict.unknownToServer === true ? [] : [reset]);
+  } else if ('passes' in verdict) {
+    assert.deepEqual(said[other(from)], verdict.passes);
     assert.deepEqual(said[from], []);
-  } else assert.deepEqual(said, { client: then.client, server: then.server });
-  assertGoesOn(bare);
+  } else assert.deepEqual(said, { client: verdict.client, server: verdict.server });
+  if (closing !== true) assertGoesOn(bare);
 }
 
 /** Of what a side sent that broke the connection, the other one hears only that its streams and the connection end. */

@@ -13,15 +13,15 @@ function endsIt(
   step: Step,
   code: 'PROTOCOL_ERROR' | 'STREAM_CLOSED' | 'FLOW_CONTROL_ERROR',
 ): Rule {
-  return { section, what, before, step, then: { ends: code } };
+  return { section, what, before, step, verdict: { ends: code } };
 }
 
 function passes(section: string, what: string, before: readonly Step[], step: Step, ...lines: string[]): Rule {
-  return { section, what, before, step, then: { passes: lines } };
+  return { section, what, before, step, verdict: { passes: lines } };
 }
 
 function isIgnored(section: string, what: string, before: readonly Step[], step: Step): Rule {
-  return { section, what, before, step, then: 'ignored' };
+  return { section, what, before, step, verdict: 'ignored' };
 }
 
 /** Section 5.1: what may come in which state of a stream. */
@@ -108,7 +108,7 @@ const STATE_RULES: readonly Rule[] = [
     what: 'closed: DATA of a server goes nowhere, and is given back',
     before: OVER,
     step: ['server', frames.data(1, 4)],
-    then: { client: [], server: ['WINDOW_UPDATE 0 4'] },
+    verdict: { client: [], server: ['WINDOW_UPDATE 0 4'] },
   },
 
   // Whoever resets a stream may still get what was on its way (last paragraphs of the section).
@@ -117,14 +117,14 @@ const STATE_RULES: readonly Rule[] = [
     what: 'reset by the callee: DATA on its way is given back',
     before: [OPEN, SERVER_RESET],
     step: ['client', frames.data(1, 40)],
-    then: { client: ['WINDOW_UPDATE 0 40'], server: [] },
+    verdict: { client: ['WINDOW_UPDATE 0 40'], server: [] },
   },
   {
     section: '5.1',
     what: 'reset by the callee: padding on its way is given back',
     before: [OPEN, SERVER_RESET],
     step: ['client', frames.paddedData(1, 40, 9)],
-    then: { client: ['WINDOW_UPDATE 0 50'], server: [] },
+    verdict: { client: ['WINDOW_UPDATE 0 50'], server: [] },
   },
   isIgnored(
     '5.1',
@@ -144,7 +144,7 @@ const STATE_RULES: readonly Rule[] = [
     what: 'reset by the caller: DATA on its way is given back',
     before: [OPEN, ANSWERED, CLIENT_RESET],
     step: ['server', frames.data(1, 40, { end: true })],
-    then: { client: [], server: ['WINDOW_UPDATE 0 40'] },
+    verdict: { client: [], server: ['WINDOW_UPDATE 0 40'] },
   },
   isIgnored('5.1', 'reset by the caller: the answer on its way', [OPEN, CLIENT_RESET], FINISHED),
   isIgnored(
@@ -193,7 +193,7 @@ const ID_RULES: readonly Rule[] = [
     what: 'more streams than were allowed are refused, and heard of by nobody else',
     before: Array.from({ length: 100 }, (_, index): Step => ['client', frames.headers(2 * index + 1, REQUEST)]),
     step: ['client', frames.headers(201, REQUEST), frames.data(201, 9, { end: true }), frames.reset(1)],
-    then: { client: ['RST_STREAM 201 REFUSED_STREAM', 'WINDOW_UPDATE 0 9'], server: ['RST_STREAM 1 CANCEL'] },
+    verdict: { client: ['RST_STREAM 201 REFUSED_STREAM', 'WINDOW_UPDATE 0 9'], server: ['RST_STREAM 1 CANCEL'] },
   },
 ];
 
@@ -203,7 +203,7 @@ const GOAWAY_RULES: readonly Rule[] = [
     what: 'GOAWAY of a client says nothing about its own streams',
     before: [OPEN],
     step: ['client', frames.goaway(8)],
-    then: { passes: ['GOAWAY 0 NO_ERROR'] },
+    verdict: { passes: ['GOAWAY 0 NO_ERROR'] },
   },
   passes(
     '6.8',
@@ -223,8 +223,9 @@ const GOAWAY_RULES: readonly Rule[] = [
     section: '6.8',
     what: 'a stream that comes after GOAWAY is refused, and may be tried elsewhere',
     before: [['server', frames.goaway(2001)]],
+    closing: true,
     step: ['client', frames.headers(2003, REQUEST), frames.reset(2003)],
-    then: { client: ['RST_STREAM 2003 REFUSED_STREAM'], server: [] },
+    verdict: { client: ['RST_STREAM 2003 REFUSED_STREAM'], server: [] },
   },
 ];
 
@@ -236,83 +237,83 @@ const SETTING_RULES: readonly Rule[] = [
       section: '6.5.2',
       what: `ENABLE_PUSH 2 of a ${from}`,
       step: [from, settings([SETTING.enablePush, 2])],
-      then: { ends: 'PROTOCOL_ERROR' },
+      verdict: { ends: 'PROTOCOL_ERROR' },
     },
     {
       section: '6.5.2',
       what: `INITIAL_WINDOW_SIZE of 2³¹ of a ${from}`,
       step: [from, settings([SETTING.initialWindowSize, 2 ** 31])],
-      then: { ends: 'FLOW_CONTROL_ERROR' },
+      verdict: { ends: 'FLOW_CONTROL_ERROR' },
     },
     {
       section: '6.5.2',
       what: `MAX_FRAME_SIZE below the smallest of a ${from}`,
       step: [from, settings([SETTING.maxFrameSize, 16_383])],
-      then: { ends: 'PROTOCOL_ERROR' },
+      verdict: { ends: 'PROTOCOL_ERROR' },
     },
     {
       section: '6.5.2',
       what: `MAX_FRAME_SIZE above the largest of a ${from}`,
       step: [from, settings([SETTING.maxFrameSize, 2 ** 24])],
-      then: { ends: 'PROTOCOL_ERROR' },
+      verdict: { ends: 'PROTOCOL_ERROR' },
     },
     {
       section: '6.5.2',
       what: `a bad value behind a good one of a ${from}`,
       step: [from, settings([SETTING.maxFrameSize, 16_384], [SETTING.maxFrameSize, 0])],
-      then: { ends: 'PROTOCOL_ERROR' },
+      verdict: { ends: 'PROTOCOL_ERROR' },
     },
     {
       section: '6.5.2',
       what: `settings that nobody knows of a ${from} are not passed on`,
       step: [from, settings([0x8, 1], [0xabcd, 7])],
-      then: { passes: ['SETTINGS'] },
+      verdict: { passes: ['SETTINGS'] },
     },
     {
       section: '6.5.2',
       what: `the size of the table of a ${from} is between it and us`,
       step: [from, settings([SETTING.headerTableSize, 0])],
-      then: { passes: ['SETTINGS'] },
+      verdict: { passes: ['SETTINGS'] },
     },
     {
       section: '6.5.3',
       what: `an acknowledgement that nobody waits for, of a ${from}`,
       step: [from, frames.settingsAck()],
-      then: { ends: 'PROTOCOL_ERROR' },
+      verdict: { ends: 'PROTOCOL_ERROR' },
     },
     {
       section: '6.5.3',
       what: `an acknowledgement of a ${from}`,
       before: [[from === 'client' ? 'server' : 'client', settings()]],
       step: [from, frames.settingsAck()],
-      then: { passes: ['SETTINGS ACK'] },
+      verdict: { passes: ['SETTINGS ACK'] },
     },
     {
       section: '6.9.1',
       what: `the window of the connection overflows by a ${from}`,
       step: [from, frames.windowUpdate(0, MAX_31_BITS)],
-      then: { ends: 'FLOW_CONTROL_ERROR' },
+      verdict: { ends: 'FLOW_CONTROL_ERROR' },
     },
     {
       section: '6.9.1',
       what: `the window of a stream overflows by a ${from}`,
       before: [OPEN],
       step: [from, frames.windowUpdate(1, MAX_31_BITS)],
-      then: { resets: 1, with: 'FLOW_CONTROL_ERROR' },
+      verdict: { resets: 1, with: 'FLOW_CONTROL_ERROR' },
     },
     {
       section: '6.9.2',
       what: `SETTINGS of a ${from} make the window of a stream overflow`,
       before: [OPEN, [from, frames.windowUpdate(1, MAX_31_BITS - 65_535)]],
       step: [from, settings([SETTING.initialWindowSize, 65_536])],
-      then: { ends: 'FLOW_CONTROL_ERROR' },
+      verdict: { ends: 'FLOW_CONTROL_ERROR' },
     },
     {
       section: '6.9.2',
       what: `SETTINGS of a ${from} fill the window of a stream to the brim`,
       before: [OPEN, [from, frames.windowUpdate(1, MAX_31_BITS - 65_537)]],
       step: [from, settings([SETTING.initialWindowSize, 65_537])],
-      then: { passes: ['SETTINGS 4=65537'] },
+      verdict: { passes: ['SETTINGS 4=65537'] },
     },
     {
       section: '6.9.2',
@@ -324,14 +325,14 @@ const SETTING_RULES: readonly Rule[] = [
         [from, settings([SETTING.initialWindowSize, 0])],
       ],
       step: [from, frames.windowUpdate(1, 70_000)],
-      then: { passes: ['WINDOW_UPDATE 1 70000'] },
+      verdict: { passes: ['WINDOW_UPDATE 1 70000'] },
     },
   ]),
   {
     section: '6.5.2',
     what: 'ENABLE_PUSH 1 of a server',
     step: ['server', settings([SETTING.enablePush, 1])],
-    then: { ends: 'PROTOCOL_ERROR' },
+    verdict: { ends: 'PROTOCOL_ERROR' },
   },
   passes('6.5.2', 'ENABLE_PUSH 0 of a server', [], ['server', settings([SETTING.enablePush, 0])], 'SETTINGS'),
   passes(
