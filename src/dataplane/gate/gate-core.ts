@@ -86,6 +86,9 @@ export class GateCore {
   /** The same of PING. */
   readonly pongsDue = { client: 0, server: 0 };
 
+  /** Whether the client has been sent SETTINGS, ours or the callee's: nothing else may come first. */
+  clientHasSettings = false;
+
   /** Whether the next block in a direction has to begin with {@link EMPTY_TABLE}. */
   clientTableNews = true;
   serverTableNews = true;

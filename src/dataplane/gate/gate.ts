@@ -42,7 +42,6 @@ export class Gate {
   #prefaceBytes = 0;
   readonly #clientDebt = new FrameDebt();
   readonly #serverDebt = new FrameDebt();
-  #greeted = false;
   #over = false;
 
   constructor(options: GateOptions) {
@@ -91,7 +90,6 @@ export class Gate {
     const { core } = this;
     core.now = this.#options.clock.monotonic();
     try {
-      this.#greet();
       this.#serverReader.read(chunk);
       core.settle();
     } catch (error) {
@@ -211,11 +209,12 @@ export class Gate {
     this.end(rejection, { server: ERROR_CODE[error.code] });
   }
 
-  /** The client hears from us first, since it may be refused before the callee has said a word. */
-  #greet(): void {
-    if (this.#greeted) return;
-    this.#greeted = true;
+  /** The client hears from us unless the callee has spoken: it may be refused before the callee says a word. */
+  #begin(): void {
     const { maxConcurrent, maxHeaderListBytes } = this.#options.limits;
+    this.core.toServer.raw(CLIENT_PREFACE);
+    if (this.core.clientHasSettings) return;
+    this.core.clientHasSettings = true;
     this.core.toClient.settings([
       [SETTING.maxConcurrentStreams, maxConcurrent],
       [SETTING.maxHeaderListSize, maxHeaderListBytes],
@@ -233,10 +232,7 @@ export class Gate {
       throw new ConnectionError('PROTOCOL_ERROR', 'the connection does not begin as HTTP/2 does');
     }
     this.#prefaceBytes += here;
-    if (this.#prefaceBytes === CLIENT_PREFACE.length) {
-      this.#greet();
-      this.core.toServer.raw(CLIENT_PREFACE);
-    }
+    if (this.#prefaceBytes === CLIENT_PREFACE.length) this.#begin();
     return here;
   }
 }

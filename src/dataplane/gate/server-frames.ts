@@ -154,7 +154,9 @@ export class ServerFrames implements FrameSink {
     this.#settingsSeen = true;
     if (!first) this.#core.serverFlood.spend('settings');
     const { maxConcurrent, maxHeaderListBytes } = core.options.limits;
-    const told = translateSettings(payload, { from: 'server', first, maxConcurrent, maxHeaderListBytes });
+    const isNews = first && !core.clientHasSettings;
+    const told = translateSettings(payload, { from: 'server', first: isNews, maxConcurrent, maxHeaderListBytes });
+    core.clientHasSettings = true;
     core.changeRequestWindow(told.initialWindow);
     if (told.maxFrame !== undefined) this.onMaxFrame(told.maxFrame);
     core.serverTableNews = true;

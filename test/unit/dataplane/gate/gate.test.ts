@@ -5,7 +5,6 @@ import { SETTING } from '../../../../src/dataplane/http2/protocol.ts';
 import { BareGate } from '../../../support/bare-gate.ts';
 import { block, frames, GRPC_REQUEST, REQUEST, RESPONSE } from '../../../support/http2-bytes.ts';
 
-const OWN_SETTINGS = 'SETTINGS 3=100 6=65536';
 const TABLE_UPDATE = 0x20;
 
 function firstOctets(bare: BareGate, side: 'client' | 'server'): (number | undefined)[] {
@@ -15,19 +14,25 @@ function firstOctets(bare: BareGate, side: 'client' | 'server'): (number | undef
     .map(({ payload }) => payload[0]);
 }
 
-test('the client hears from the gate first, even where the callee speaks before it', () => {
+test('a callee that speaks first tells the client what the gate would have told it, and nothing takes it back', () => {
   const bare = new BareGate();
-  bare.from('server', frames.settings([SETTING.maxConcurrentStreams, 7]));
-  assert.deepEqual(bare.said('client'), [OWN_SETTINGS, 'SETTINGS 3=7']);
-  bare.from('client', frames.preface, frames.settings());
+  bare.from('server', frames.settings([SETTING.maxConcurrentStreams, 7], [SETTING.noRfc7540Priorities, 1]));
+  assert.deepEqual(bare.said('client'), ['SETTINGS 6=65536 3=7 9=1']);
+  bare.from('client', frames.preface, frames.settings(), frames.settingsAck());
   assert.deepEqual(bare.said('client'), []);
-  assert.deepEqual(bare.said('server'), ['SETTINGS 2=0 6=65536']);
+  assert.deepEqual(bare.said('server'), ['SETTINGS 6=65536 2=0', 'SETTINGS ACK']);
+});
+
+test('else the client hears from the gate before the callee has said a word', () => {
+  const bare = new BareGate();
+  bare.from('client', frames.preface);
+  assert.deepEqual(bare.said('client'), ['SETTINGS 3=100 6=65536']);
 });
 
 test('the first acknowledgement of a client is for the SETTINGS of the gate, and the callee does not hear of it', () => {
   const bare = new BareGate();
   bare.from('client', frames.preface, frames.settings(), frames.settingsAck());
-  assert.deepEqual(bare.said('server'), ['SETTINGS 2=0 6=65536']);
+  assert.deepEqual(bare.said('server'), ['SETTINGS 6=65536 2=0']);
   bare.from('server', frames.settings());
   bare.from('client', frames.settingsAck());
   assert.deepEqual(bare.said('server'), ['SETTINGS ACK']);
