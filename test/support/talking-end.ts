@@ -115,10 +115,12 @@ export class TalkingEnd {
     const bytes = this.#encoder.encode(lines);
     stream.sentHeads.push(lines);
     stream.sentEnd ||= end;
-    const cut = this.#dice.chance(0.1) ? this.#dice.below(bytes.length) : bytes.length;
-    const rest = bytes.subarray(cut);
-    this.send(frames.headers(stream.id, bytes.subarray(0, cut), { end, endHeaders: rest.length === 0 }));
-    if (rest.length > 0) this.send(frames.continuation(stream.id, rest));
+    const first = this.#dice.chance(0.1) ? this.#dice.below(bytes.length) : Math.min(bytes.length, LARGEST_FRAME);
+    this.send(frames.headers(stream.id, bytes.subarray(0, first), { end, endHeaders: first === bytes.length }));
+    for (let at = first; at < bytes.length; at += LARGEST_FRAME) {
+      const next = bytes.subarray(at, at + LARGEST_FRAME);
+      this.send(frames.continuation(stream.id, next, { endHeaders: at + next.length === bytes.length }));
+    }
     this.#closeIfOver(stream);
   }
 
