@@ -7,6 +7,7 @@ import { Conversation, conversingGate, type Delivery } from '../support/conversa
 import { Dice } from '../support/dice.ts';
 import { assault } from '../support/hostile-bytes.ts';
 import { inWords } from '../support/http2-bytes.ts';
+import { compareWithNode } from '../support/node-oracle.ts';
 
 const seed = fc.integer({ min: 0, max: 2 ** 32 - 1 });
 
@@ -106,5 +107,14 @@ test('bytes that were never HTTP/2 reach nobody', () => {
       assert.deepEqual(bare.take('server'), []);
     }),
     { numRuns: 1000 },
+  );
+});
+
+test("Node's own HTTP/2 understands what comes out as it was meant", async () => {
+  await fc.assert(
+    fc.asyncProperty(seed, async (from) => {
+      await compareWithNode(new Dice(seeded(from)), 20);
+    }),
+    { numRuns: 20 },
   );
 });
