@@ -1,6 +1,7 @@
 import type { Rejection } from '../../domain/rejection.ts';
 import type { AnswerSource, Call, CallOutcome, CallRequest } from './call.ts';
 import { MessageCount } from './message-count.ts';
+import { Stall } from './stall.ts';
 
 /** How far the callee's answer has come: nothing but information; its head; its end. */
 export type AnswerState = 'none' | 'head' | 'ended';
@@ -32,8 +33,8 @@ export class CallStream implements Call {
   /** What the callee, and the caller, may still send, by the windows that have passed by. */
   requestWindow: number;
   responseWindow: number;
-  /** Monotonic, ms: when one of the windows was first seen closed and had not opened since. */
-  stalledSince: number | undefined;
+  readonly answerStall = new Stall();
+  readonly requestStall = new Stall();
   readonly requestMessages: MessageCount | undefined;
   readonly responseMessages: MessageCount | undefined;
 

@@ -5,7 +5,6 @@ import type { CallRequest } from './call.ts';
 import { CallStream } from './call-stream.ts';
 import type { GateCore } from './gate-core.ts';
 import { prepareRequest, type PreparedRequest } from './prepared-heads.ts';
-import { isTraceparent } from './trace-context.ts';
 import { encodeTraceparent } from './traced-block.ts';
 import { withoutReserved } from './reserved-fields.ts';
 import { requestTrailersProblem } from './response-head.ts';
@@ -20,6 +19,8 @@ export class ClientFrames implements FrameSink {
   ownSettings = 0;
   readonly #core: GateCore;
   #settingsSeen = false;
+  /** The streams between these two were never opened; of several such gaps, the last. */
+  #passedOver = { from: 0, to: 0 };
 
   constructor(core: GateCore) {
     this.#core = core;
@@ -38,14 +39,20 @@ export class ClientFrames implements FrameSink {
     if (open !== undefined) {
       if (open.requestEnded) throw new ConnectionError('STREAM_CLOSED', `HEADERS on stream ${streamId} after its end`);
       if (decoded.tooLarge) core.resetBoth(open, ERROR_CODE.ENHANCE_YOUR_CALM, tooLarge());
-      else this.#trailers(open, decoded.fields, endStream);
+      else {
+        // It is apart only because the same bytes came before as a head.
+        const apart = traceparent === undefined ? [] : [{ name: 'traceparent', value: traceparent }];
+        this.#trailers(open, [...decoded.fields, ...apart], endStream);
+      }
       return;
     }
     if (streamId % 2 === 0) throw new ConnectionError('PROTOCOL_ERROR', `a client opened stream ${streamId}`);
     if (streamId <= core.highest) {
-      if (core.closed.has(streamId)) return;
-      throw new ConnectionError('STREAM_CLOSED', `HEADERS on stream ${streamId}, which is over`);
+      if (!core.closed.has(streamId)) this.#neverAgain(streamId);
+      core.clientFlood.spend('other frame');
+      return;
     }
+    if (streamId > core.highest + 2) this.#passedOver = { from: core.highest, to: streamId };
     core.highest = streamId;
     if (streamId > core.acceptUpTo || core.streams.size >= core.options.limits.maxConcurrent) {
       this.#reset(streamId, ERROR_CODE.REFUSED_STREAM);
@@ -100,8 +107,7 @@ export class ClientFrames implements FrameSink {
       this.#core.clientFlood.spend('refused');
       return;
     }
-    const received = prepared.traceparent ?? (isTraceparent(more.traceparent) ? more.traceparent : undefined);
-    const traceparent = received ?? newTraceparent();
+    const traceparent = prepared.traceparent ?? more.traceparent ?? newTraceparent();
     const stream = new CallStream({
       request,
       label: decision.label,
@@ -142,10 +148,7 @@ export class ClientFrames implements FrameSink {
     const core = this.#core;
     const { chunk, start, end, frameAt, endStream } = piece;
     const octets = end - start;
-    if (octets === 0 && !endStream) {
-      this.#core.clientFlood.spend('empty DATA');
-      return;
-    }
+    if (octets === 0 && !endStream) core.clientFlood.spend('empty DATA');
     const stream = core.streams.get(streamId);
     if (stream === undefined) {
       this.#mustBeKnown(streamId, 'DATA');
@@ -155,6 +158,7 @@ export class ClientFrames implements FrameSink {
       return;
     }
     if (stream.requestEnded) throw new ConnectionError('STREAM_CLOSED', `DATA on stream ${streamId} after its end`);
+    if (octets === 0 && !endStream) return;
     stream.requestBytes += octets;
     stream.requestWindow -= octets;
     core.connectionRequestWindow -= octets;
@@ -167,7 +171,7 @@ export class ClientFrames implements FrameSink {
         return;
       }
     }
-    core.serverFlood.earnWindowUpdates();
+    core.serverFlood.earn();
     stream.requestMessages?.count(chunk, start, end);
     if (frameAt >= 0) core.toServer.pass(chunk, frameAt, end);
     else core.toServer.data(streamId, piece, endStream);
@@ -227,22 +231,19 @@ export class ClientFrames implements FrameSink {
     core.changeResponseWindow(told.initialWindow);
     if (told.maxFrame !== undefined) this.onMaxFrame(told.maxFrame);
     core.clientTableNews = true;
+    core.acksDue.server += 1;
     core.toServer.settings(told.entries);
   }
 
   settingsAck(): void {
     this.#mustHaveBegun();
     if (this.ownSettings > 0) this.ownSettings -= 1;
-    else {
-      this.#core.clientFlood.spend('settings');
-      this.#core.toServer.settingsAck();
-    }
+    else this.#core.acknowledge('client');
   }
 
   ping(payload: Buffer, ack: boolean): void {
     this.#mustHaveBegun();
-    this.#core.clientFlood.spend('ping');
-    this.#core.toServer.ping(payload, ack);
+    this.#core.ping('client', payload, ack);
   }
 
   /** The client accepts no more pushes, of which there are none: it is about to go. */
@@ -259,6 +260,13 @@ export class ClientFrames implements FrameSink {
 
   pushPromise(): void {
     throw new ConnectionError('PROTOCOL_ERROR', 'PUSH_PROMISE from a client');
+  }
+
+  /** HEADERS on a stream that is over, or that was passed over and may not be opened any more (RFC 9113, section 5.1.1). */
+  #neverAgain(streamId: number): never {
+    const { from, to } = this.#passedOver;
+    const wasOpen = streamId <= from || streamId >= to;
+    throw new ConnectionError(wasOpen ? 'STREAM_CLOSED' : 'PROTOCOL_ERROR', `HEADERS on stream ${streamId}, too late`);
   }
 
   #reset(streamId: number, code: number): void {

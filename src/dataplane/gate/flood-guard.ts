@@ -19,11 +19,15 @@ export type Nuisance = keyof typeof BUDGETS;
 /** Window updates that may come ahead of what they are for, and for each piece of DATA that went the other way. */
 const WINDOW_UPDATES = { ahead: 4096, perPiece: 4, most: 65_536, perSecond: 200 } as const;
 
+/** Pings that may come for each piece of DATA that went the other way: with those gRPC measures what a path can carry. */
+const PINGS = { perPiece: 1, most: 1024 } as const;
+
 /** Ends a connection whose one side floods it (RFC 9113, section 10.5). One for each side; it costs nothing until needed. */
 export class FloodGuard {
   readonly #clock: Clock;
   readonly #budgets = new Map<Nuisance, RateLimit>();
   #windowUpdates: number = WINDOW_UPDATES.ahead;
+  #pings = 0;
   #slow: RateLimit | undefined;
 
   constructor(clock: Clock) {
@@ -41,8 +45,15 @@ export class FloodGuard {
   }
 
   /** A piece of DATA went to this side: it may say so. */
-  earnWindowUpdates(): void {
+  earn(): void {
     if (this.#windowUpdates < WINDOW_UPDATES.most) this.#windowUpdates += WINDOW_UPDATES.perPiece;
+    if (this.#pings < PINGS.most) this.#pings += PINGS.perPiece;
+  }
+
+  /** @throws ConnectionError ENHANCE_YOUR_CALM when there were more than the DATA, or time, can have been for. */
+  spendPing(): void {
+    if (this.#pings > 0) this.#pings -= 1;
+    else this.spend('ping');
   }
 
   /** @throws ConnectionError ENHANCE_YOUR_CALM when there were more than the DATA can have been for. */

@@ -81,8 +81,14 @@ export class GateCore {
   #owedToClient = 0;
   #owedToServer = 0;
 
+  /** SETTINGS of the other side that each one has still to acknowledge. */
+  readonly acksDue = { client: 0, server: 0 };
+  /** The same of PING. */
+  readonly pongsDue = { client: 0, server: 0 };
+
   /** Whether the client has been sent SETTINGS, ours or the callee's: nothing else may come first. */
   clientHasSettings = false;
+
   /** Whether the next block in a direction has to begin with {@link EMPTY_TABLE}. */
   clientTableNews = true;
   serverTableNews = true;
@@ -149,17 +155,51 @@ export class GateCore {
     return this.#identityBlock;
   }
 
+  /**
+   * One side acknowledges SETTINGS of the other. A block that the other got meanwhile may have been too early to tell it
+   * about its table: some decoders want to hear of it after the acknowledgement.
+   */
+  acknowledge(from: 'client' | 'server'): void {
+    if (this.acksDue[from] === 0) throw new ConnectionError('PROTOCOL_ERROR', 'an acknowledgement of no SETTINGS');
+    this.acksDue[from] -= 1;
+    if (from === 'client') {
+      this.serverTableNews = true;
+      this.toServer.settingsAck();
+    } else {
+      this.clientTableNews = true;
+      this.toClient.settingsAck();
+    }
+  }
+
+  /** One that was asked for costs nothing: the other side has paid. One that was not is nobody's answer, and goes no further. */
+  ping(from: 'client' | 'server', payload: Buffer, ack: boolean): void {
+    const [flood, to] = from === 'client' ? [this.clientFlood, this.toServer] : [this.serverFlood, this.toClient];
+    if (!ack) {
+      flood.spendPing();
+      this.pongsDue[from === 'client' ? 'server' : 'client'] += 1;
+    } else if (this.pongsDue[from] > 0) this.pongsDue[from] -= 1;
+    else {
+      flood.spend('ping');
+      return;
+    }
+    to.ping(payload, ack);
+  }
+
   /** The caller grants another start window for answers; open streams change by the difference (RFC 9113, section 6.9.2). */
   changeResponseWindow(initial: number | undefined): void {
     if (initial === undefined) return;
-    for (const stream of this.streams.values()) stream.responseWindow += initial - this.responseWindow;
+    for (const stream of this.streams.values()) {
+      stream.responseWindow = changedWindow(stream.responseWindow, initial - this.responseWindow);
+    }
     this.responseWindow = initial;
   }
 
   /** The same of the callee, for requests. */
   changeRequestWindow(initial: number | undefined): void {
     if (initial === undefined) return;
-    for (const stream of this.streams.values()) stream.requestWindow += initial - this.requestWindow;
+    for (const stream of this.streams.values()) {
+      stream.requestWindow = changedWindow(stream.requestWindow, initial - this.requestWindow);
+    }
     this.requestWindow = initial;
   }
 
@@ -211,7 +251,9 @@ export class GateCore {
     const { streamId, request, answer } = stream;
     const { audience } = this;
     const status = refusalStatus(rejection);
-    if (answer === 'none' || request.isGrpc) {
+    // Trailers would be malformed where the head has promised more DATA.
+    const mayEnd = request.isGrpc && (stream.responseLeft ?? 0) === 0;
+    if (answer === 'none' || mayEnd) {
       const terms = { rejection, correlationId, audience };
       const block = request.isGrpc ? grpcRefusal(terms, answer === 'head') : httpRefusal(terms);
       this.headersToClient(streamId, block, true);
@@ -257,4 +299,10 @@ export class GateCore {
 
 function asConnectionError(error: unknown): unknown {
   return error instanceof HpackError ? new ConnectionError('COMPRESSION_ERROR', error.message) : error;
+}
+
+/** @throws ConnectionError where it is larger than a window can be (RFC 9113, section 6.9.2) */
+function changedWindow(window: number, by: number): number {
+  if (window + by <= MAX_31_BITS) return window + by;
+  throw new ConnectionError('FLOW_CONTROL_ERROR', 'SETTINGS make the window of a stream overflow');
 }

@@ -2,6 +2,7 @@ import { rejection as reject, type Rejection } from '../../domain/rejection.ts';
 import { FrameReader } from '../http2/frame-reader.ts';
 import { CLIENT_PREFACE, ConnectionError, ERROR_CODE, MAX_31_BITS, SETTING } from '../http2/protocol.ts';
 import { ClientFrames } from './client-frames.ts';
+import { FrameDebt } from './frame-debt.ts';
 import { GateCore, type GateOptions } from './gate-core.ts';
 import { ServerFrames } from './server-frames.ts';
 
@@ -39,9 +40,8 @@ export class Gate {
   readonly #serverReader: FrameReader;
   readonly #openedAt: number;
   #prefaceBytes = 0;
-  /** Monotonic, ms: since when each side owes the rest of a frame. */
-  #clientOwesSince: number | undefined;
-  #serverOwesSince: number | undefined;
+  readonly #clientDebt = new FrameDebt();
+  readonly #serverDebt = new FrameDebt();
   #over = false;
 
   constructor(options: GateOptions) {
@@ -80,7 +80,7 @@ export class Gate {
       if (!(error instanceof ConnectionError)) throw error;
       this.#clientFailed(error);
     }
-    this.#clientOwesSince = this.#clientReader.owesFrame ? (this.#clientOwesSince ?? core.now) : undefined;
+    this.#clientDebt.look(this.#clientReader, core.now);
     if (core.highestForwarded !== before) this.#options.policy.held(this.#options.clock.monotonic() - core.now);
   }
 
@@ -96,7 +96,7 @@ export class Gate {
       if (!(error instanceof ConnectionError)) throw error;
       this.#serverFailed(error);
     }
-    this.#serverOwesSince = this.#serverReader.owesFrame ? (this.#serverOwesSince ?? core.now) : undefined;
+    this.#serverDebt.look(this.#serverReader, core.now);
   }
 
   /** Permissions have changed: every open call is judged again, and cut where it would not be permitted now. */
@@ -114,12 +114,11 @@ export class Gate {
     if (this.#over) return;
     this.#at();
     const { now } = this.core;
-    const since = (at: number | undefined): number => (at === undefined ? 0 : now - at);
     if (!this.#clientFrames.begun && now - this.#openedAt > BEGIN_MS) {
       this.end(reject('PREFACE_TIMEOUT', `no HTTP/2 preface and SETTINGS within ${BEGIN_MS} ms`));
-    } else if (since(this.#clientOwesSince) > BEGIN_MS) {
+    } else if (now - (this.#clientDebt.since ?? now) > BEGIN_MS) {
       this.#clientFailed(new ConnectionError('ENHANCE_YOUR_CALM', `a frame took more than ${BEGIN_MS} ms to come`));
-    } else if (since(this.#serverOwesSince) > BEGIN_MS) {
+    } else if (now - (this.#serverDebt.since ?? now) > BEGIN_MS) {
       this.#serverFailed(new ConnectionError('ENHANCE_YOUR_CALM', `a frame took more than ${BEGIN_MS} ms to come`));
     } else this.#lookAtCalls();
   }
@@ -136,13 +135,11 @@ export class Gate {
       const answerStalls =
         stream.answer !== 'ended' && (stream.responseWindow <= 0 || core.connectionResponseWindow <= 0);
       const requestStalls = !stream.requestEnded && (stream.requestWindow <= 0 || core.connectionRequestWindow <= 0);
-      if (!answerStalls && !requestStalls) stream.stalledSince = undefined;
-      else {
-        stream.stalledSince ??= core.now;
-        if (core.now - stream.stalledSince < stallMs) continue;
-        const who = answerStalls ? 'caller' : 'callee';
-        core.cut(stream, reject('CALL_STALLED', `the ${who} has opened no window for ${stallMs} ms`));
-      }
+      const answerMs = stream.answerStall.look(answerStalls, stream.responseBytes, core.now);
+      const requestMs = stream.requestStall.look(requestStalls, stream.requestBytes, core.now);
+      if (Math.max(answerMs, requestMs) < stallMs) continue;
+      const who = answerMs >= stallMs ? 'caller' : 'callee';
+      core.cut(stream, reject('CALL_STALLED', `the ${who} has opened no window for ${stallMs} ms`));
     }
   }
 
@@ -195,7 +192,7 @@ export class Gate {
     this.#over = true;
     core.settle();
     if (this.#prefaceBytes === CLIENT_PREFACE.length) {
-      core.toClient.goaway(core.highest, client);
+      core.toClient.goaway(Math.min(core.highest, core.acceptUpTo), client);
       if (this.#clientFrames.begun) core.toServer.goaway(0, server);
     }
   }
@@ -242,7 +239,7 @@ export class Gate {
 
 function widen(reader: FrameReader, bytes: number): void {
   // Never less than before: what was sent before the other side heard of it may still be larger.
-  reader.maxDataFrame = Math.max(reader.maxDataFrame, bytes);
+  reader.maxFrame = Math.max(reader.maxFrame, bytes);
 }
 
 function violation(error: ConnectionError, who: string): Rejection {

@@ -67,11 +67,11 @@ export function readRequestHead(headers: readonly HeaderField[]): RequestHeadRes
   if (method === undefined || !METHOD.test(method)) return malformed(':method is missing, or is none');
   if (method === 'CONNECT') return malformed('CONNECT');
   if (scheme === undefined || !SCHEME.test(scheme)) return malformed(':scheme is missing, or is none');
-  if (path === undefined || !(path.startsWith('/') || (path === '*' && method === 'OPTIONS'))) {
-    return malformed(':path is missing, or does not begin with a slash');
+  if (path === undefined || !(PATH.test(path) || (path === '*' && method === 'OPTIONS'))) {
+    return malformed(':path is missing, or is none');
   }
   const authority = pseudo.authority?.toLowerCase();
-  if (authority?.includes('@') === true) return malformed(':authority with user information');
+  if (authority !== undefined && !AUTHORITY.test(authority)) return malformed(':authority is none');
   if (host !== undefined && authority !== undefined && host !== authority) {
     return malformed('host differs from :authority');
   }
@@ -89,6 +89,10 @@ export function readRequestHead(headers: readonly HeaderField[]): RequestHeadRes
 const COLON = 58;
 const METHOD = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}$/;
 const SCHEME = /^https?$/;
+/** No blank and no fragment: what speaks HTTP/1.1 behind the callee would end the path there. Other octets pass. */
+const PATH = /^\/[^ \t#]*$/;
+/** Host and port of RFC 3986, section 3.2, without user information. */
+const AUTHORITY = /^[\w.~!$&'()*+,;=:%[\]-]*$/;
 const REQUEST_PSEUDO: ReadonlyMap<string, 'method' | 'scheme' | 'authority' | 'path'> = new Map([
   [':method', 'method'],
   [':scheme', 'scheme'],

@@ -26,7 +26,10 @@ export class ServerFrames implements FrameSink {
     const core = this.#core;
     const decoded = core.decodeAnswer(block);
     const stream = core.streams.get(streamId);
-    if (stream === undefined) return;
+    if (stream === undefined) {
+      core.serverFlood.spend('other frame');
+      return;
+    }
     if (stream.answer === 'ended')
       throw new ConnectionError('STREAM_CLOSED', `HEADERS on stream ${streamId} after its end`);
     if (decoded.tooLarge) {
@@ -43,6 +46,7 @@ export class ServerFrames implements FrameSink {
         this.#malformed(stream, head.problem);
         return;
       case 'informational':
+        core.serverFlood.spend('other frame');
         core.headersToClient(streamId, forward, false);
         return;
       case 'final':
@@ -71,10 +75,7 @@ export class ServerFrames implements FrameSink {
     const core = this.#core;
     const { chunk, start, end, frameAt, endStream } = piece;
     const octets = end - start;
-    if (octets === 0 && !endStream) {
-      this.#core.serverFlood.spend('empty DATA');
-      return;
-    }
+    if (octets === 0 && !endStream) core.serverFlood.spend('empty DATA');
     const stream = core.streams.get(streamId);
     if (stream === undefined) {
       core.giveBack('server', octets);
@@ -87,6 +88,7 @@ export class ServerFrames implements FrameSink {
       this.#malformed(stream, 'DATA before the head of the answer');
       return;
     }
+    if (octets === 0 && !endStream) return;
     if (stream.responseLeft !== undefined) {
       stream.responseLeft -= octets;
       if (stream.responseLeft < 0 || (endStream && stream.responseLeft > 0)) {
@@ -98,7 +100,7 @@ export class ServerFrames implements FrameSink {
     stream.responseBytes += octets;
     stream.responseWindow -= octets;
     core.connectionResponseWindow -= octets;
-    core.clientFlood.earnWindowUpdates();
+    core.clientFlood.earn();
     stream.responseMessages?.count(chunk, start, end);
     if (frameAt >= 0) core.toClient.pass(chunk, frameAt, end);
     else core.toClient.data(streamId, piece, endStream);
@@ -158,19 +160,18 @@ export class ServerFrames implements FrameSink {
     core.changeRequestWindow(told.initialWindow);
     if (told.maxFrame !== undefined) this.onMaxFrame(told.maxFrame);
     core.serverTableNews = true;
+    core.acksDue.client += 1;
     core.toClient.settings(told.entries);
   }
 
   settingsAck(): void {
     this.#mustHaveBegun();
-    this.#core.serverFlood.spend('settings');
-    this.#core.toClient.settingsAck();
+    this.#core.acknowledge('server');
   }
 
   ping(payload: Buffer, ack: boolean): void {
     this.#mustHaveBegun();
-    this.#core.serverFlood.spend('ping');
-    this.#core.toClient.ping(payload, ack);
+    this.#core.ping('server', payload, ack);
   }
 
   /** The callee takes no streams above that one: what it has not looked at, its caller may try elsewhere. */
@@ -180,7 +181,8 @@ export class ServerFrames implements FrameSink {
     const core = this.#core;
     core.leaving = true;
     core.acceptUpTo = Math.min(core.acceptUpTo, lastStreamId);
-    core.toClient.goaway(lastStreamId, code);
+    // Never more than the client was told before (RFC 9113, section 6.8).
+    core.toClient.goaway(core.acceptUpTo, code);
     for (const stream of core.streams.values()) {
       if (stream.streamId > lastStreamId) core.close(stream, { resetCode: ERROR_CODE.REFUSED_STREAM });
     }

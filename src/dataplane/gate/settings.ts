@@ -68,7 +68,8 @@ export function translateSettings(payload: Buffer, terms: SettingsTerms): Transl
         break;
       case SETTING.noRfc7540Priorities:
         if (value > 1) bad('PROTOCOL_ERROR', `NO_RFC7540_PRIORITIES ${value}`);
-        told.set(id, value);
+        // Only the first SETTINGS may say it (RFC 9218, section 2.1).
+        if (first) told.set(id, value);
         break;
       default:
     }

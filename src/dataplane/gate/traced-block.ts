@@ -1,5 +1,7 @@
 import type { HpackDecoder } from '../hpack/decoder.ts';
 import type { HeaderBlock, TooLargeBlock } from '../hpack/header-block.ts';
+import type { HeaderField } from '../hpack/header-field.ts';
+import { isTraceparent } from './trace-context.ts';
 
 /** `traceparent`, of version 00's length, as a literal that no table takes up (RFC 7541, section 6.2.2). */
 const FIELD = Buffer.from('\0\x0btraceparent\x37', 'latin1');
@@ -37,15 +39,26 @@ export function decodeTraced(decoder: HpackDecoder, bytes: Buffer): TracedBlock 
     return { block: decoder.decode(bytes), traceparent: undefined };
   }
   const traceparent = bytes.toString('latin1', at + FIELD.length);
+  // One that is not valid is for the rules of all fields to judge.
+  if (!isTraceparent(traceparent)) return { block: decoder.decode(bytes), traceparent: undefined };
   const beginning = bytes.subarray(0, at);
   const known = decoder.recall(beginning);
-  if (known !== undefined) return { block: known, traceparent };
+  // A block of its own right may have one of its own: then there are two, and neither counts.
+  if (known !== undefined && isApart(known)) return { block: known, traceparent };
   const block = decoder.decode(bytes);
   if (!block.tooLarge && !block.changedTable) {
     const last = block.fields.at(-1);
     const others = block.fields.slice(0, -1);
-    const isApart = !others.some(({ name }) => name === 'traceparent' || name === 'tracestate');
-    if (last?.name === 'traceparent' && last.value === traceparent && isApart) decoder.keep(beginning, others);
+    if (last?.name === 'traceparent' && last.value === traceparent && isTraceless(others))
+      decoder.keep(beginning, others);
   }
   return { block, traceparent: undefined };
+}
+
+function isApart(block: HeaderBlock): boolean {
+  return (block.traceless ??= isTraceless(block.fields));
+}
+
+function isTraceless(fields: readonly HeaderField[]): boolean {
+  return !fields.some(({ name }) => name === 'traceparent' || name === 'tracestate');
 }

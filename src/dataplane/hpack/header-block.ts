@@ -13,6 +13,8 @@ export interface HeaderBlock {
    * comes again. `undefined` at first. It must follow from the fields and from what never changes.
    */
   derived: unknown;
+  /** Whether it is known to be without trace context; `undefined`: nobody has looked. */
+  traceless?: boolean;
 }
 
 /** A block whose list is larger than was allowed: decoded for the table's sake. */

@@ -46,6 +46,8 @@ export interface FrameReaderLimits {
 }
 
 const EMPTY = Buffer.alloc(0);
+/** Around the block in a HEADERS frame: the length of the padding, the padding, and a priority, bytes (section 6.2). */
+const MOST_AROUND_BLOCK = 1 + 255 + 5;
 
 /**
  * Reads the frames of one direction of an HTTP/2 connection, however its bytes are cut into chunks (RFC 9113, sections 4
@@ -54,8 +56,10 @@ const EMPTY = Buffer.alloc(0);
  * header block, is held.
  */
 export class FrameReader {
-  /** Largest payload of a DATA frame, as the other side was told; all other frames keep to the default. */
-  maxDataFrame = DEFAULT_MAX_FRAME_SIZE;
+  /** Largest payload of a frame, as the other side was told. */
+  maxFrame = DEFAULT_MAX_FRAME_SIZE;
+  /** How many frames have been read, a header block being one. Tells whether {@link owesFrame} speaks of the same one. */
+  completed = 0;
   readonly #sink: FrameSink;
   readonly #limits: FrameReaderLimits;
 
@@ -72,6 +76,9 @@ export class FrameReader {
   #padLengthPending = false;
   #dataEnds = false;
 
+  // The frame that says nothing to anybody here, and whose payload is still coming.
+  #skipLeft = 0;
+
   // The header block whose CONTINUATIONs are still coming.
   #blockStream = 0;
   #blockEnds = false;
@@ -84,18 +91,9 @@ export class FrameReader {
     this.#limits = limits;
   }
 
-  /** Whether a frame, or a header block, has begun and is not complete. */
-  get underWay(): boolean {
-    return this.#headerBytes > 0 || this.#held !== undefined || this.#inData || this.#blockStream !== 0;
-  }
-
-  /** Whether what is under way is anything but DATA: it must come soon. */
+  /** Whether a frame has begun that has to be held, or a header block, and is not complete: it must come soon. */
   get owesFrame(): boolean {
     return this.#headerBytes > 0 || this.#held !== undefined || this.#blockStream !== 0;
-  }
-
-  get #inData(): boolean {
-    return this.#dataLeft > 0 || this.#padLeft > 0 || this.#padLengthPending;
   }
 
   /** @throws ConnectionError when the sender broke the protocol; nothing may be read after that. */
@@ -104,6 +102,7 @@ export class FrameReader {
     let at = from;
     while (at < length) {
       if (this.#dataLeft > 0 || this.#padLeft > 0 || this.#padLengthPending) at = this.#readData(chunk, at, -1);
+      else if (this.#skipLeft > 0) at = this.#skip(chunk, at);
       else if (this.#held !== undefined) at = this.#readHeld(this.#held, chunk, at);
       else if (this.#headerBytes === 0 && length - at >= FRAME_HEADER_BYTES) at = this.#begin(chunk, at, chunk, at);
       else at = this.#readHeader(chunk, at);
@@ -135,7 +134,9 @@ export class FrameReader {
     }
     if (type === FRAME_TYPE.data) {
       this.#beginData(length, flags, streamId);
-      const isWhole = header === chunk && flags <= FLAG.endStream && payloadAt + length <= chunk.length;
+      // What is passed on as it is must not carry flags that DATA does not have, or the reserved bit.
+      const isPlain = flags <= FLAG.endStream && (header[headerAt + 5] ?? 0) < 0x80;
+      const isWhole = isPlain && header === chunk && payloadAt + length <= chunk.length;
       if (length === 0) {
         const endStream = (flags & FLAG.endStream) !== 0;
         this.#sink.data(streamId, { chunk, start: payloadAt, end: payloadAt, frameAt: isWhole ? at : -1, endStream });
@@ -143,8 +144,12 @@ export class FrameReader {
       }
       return this.#readData(chunk, payloadAt, isWhole ? at : -1);
     }
-    if (length > DEFAULT_MAX_FRAME_SIZE) {
-      throw new ConnectionError('FRAME_SIZE_ERROR', `a frame of type ${type} with ${length} bytes`);
+    if (length > DEFAULT_MAX_FRAME_SIZE) this.#mayBeLarge(type, length);
+    if (type > FRAME_TYPE.continuation) {
+      this.#sink.ignored();
+      this.completed += 1;
+      this.#skipLeft = length;
+      return payloadAt;
     }
     if (payloadAt + length <= chunk.length) {
       this.#frame(type, flags, streamId, length === 0 ? EMPTY : chunk.subarray(payloadAt, payloadAt + length));
@@ -155,6 +160,22 @@ export class FrameReader {
     header.copy(this.#held, 0, headerAt, headerAt + FRAME_HEADER_BYTES);
     this.#heldBytes = FRAME_HEADER_BYTES;
     return payloadAt;
+  }
+
+  /** What has to be held as a whole may be larger than what everybody takes only where it is a header block. */
+  #mayBeLarge(type: number, length: number): void {
+    const isUnknown = type > FRAME_TYPE.continuation;
+    const isBlock = type === FRAME_TYPE.headers || type === FRAME_TYPE.continuation;
+    if (length > this.maxFrame || !(isUnknown || isBlock)) {
+      throw new ConnectionError('FRAME_SIZE_ERROR', `a frame of type ${type} with ${length} bytes`);
+    }
+    if (isBlock && length > this.#limits.maxBlockBytes + MOST_AROUND_BLOCK) this.#tooLong();
+  }
+
+  #skip(chunk: Buffer, at: number): number {
+    const step = Math.min(this.#skipLeft, chunk.length - at);
+    this.#skipLeft -= step;
+    return at + step;
   }
 
   #readHeld(held: Buffer, chunk: Buffer, at: number): number {
@@ -170,9 +191,10 @@ export class FrameReader {
 
   #beginData(length: number, flags: number, streamId: number): void {
     if (streamId === 0) throw new ConnectionError('PROTOCOL_ERROR', 'DATA on stream 0');
-    if (length > this.maxDataFrame) throw new ConnectionError('FRAME_SIZE_ERROR', `a DATA frame of ${length} bytes`);
+    if (length > this.maxFrame) throw new ConnectionError('FRAME_SIZE_ERROR', `a DATA frame of ${length} bytes`);
     const isPadded = (flags & FLAG.padded) !== 0;
     if (isPadded && length === 0) throw new ConnectionError('FRAME_SIZE_ERROR', 'padded DATA without a pad length');
+    this.completed += 1;
     this.#dataStream = streamId;
     this.#dataEnds = (flags & FLAG.endStream) !== 0;
     this.#dataLeft = isPadded ? length - 1 : length;
@@ -214,6 +236,11 @@ export class FrameReader {
   }
 
   #frame(type: number, flags: number, streamId: number, payload: Buffer): void {
+    this.#tell(type, flags, streamId, payload);
+    if (this.#blockStream === 0) this.completed += 1;
+  }
+
+  #tell(type: number, flags: number, streamId: number, payload: Buffer): void {
     const sink = this.#sink;
     switch (type) {
       case FRAME_TYPE.headers:
@@ -261,7 +288,7 @@ export class FrameReader {
         sink.pushPromise();
         return;
       default:
-        sink.ignored();
+      // Of other types no frame is held.
     }
   }
 
@@ -308,10 +335,12 @@ export class FrameReader {
   /** A copy: the chunk that a fragment lies in may be much larger than the fragment, and must not be kept alive. */
   #keep(fragment: Buffer): void {
     this.#blockBytes += fragment.length;
-    if (this.#blockBytes > this.#limits.maxBlockBytes) {
-      throw new ConnectionError('ENHANCE_YOUR_CALM', `a header block of more than ${this.#limits.maxBlockBytes} bytes`);
-    }
+    if (this.#blockBytes > this.#limits.maxBlockBytes) this.#tooLong();
     if (fragment.length > 0) this.#block.push(Buffer.from(fragment));
+  }
+
+  #tooLong(): never {
+    throw new ConnectionError('ENHANCE_YOUR_CALM', `a header block of more than ${this.#limits.maxBlockBytes} bytes`);
   }
 }
 

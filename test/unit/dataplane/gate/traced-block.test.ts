@@ -65,3 +65,29 @@ test('a beginning that changes the table is never kept', () => {
   const newest = Buffer.from([0xbe]);
   assert.deepEqual(decoder.decode(newest).fields, [{ name: 'a', value: 'b' }]);
 });
+
+test('a trace that is none is for the rules of all fields, however often its block comes', () => {
+  const decoder = new HpackDecoder({ maxListBytes: 4096 });
+  const bad = Buffer.concat([encodeFields(FIELDS), encodeTraceparent(`\0${traceparent(1).slice(1)}`)]);
+  for (let i = 0; i < 5; i += 1) decodeTraced(decoder, traced(i));
+  const { block, traceparent: apart } = decodeTraced(decoder, bad);
+  assert.equal(apart, undefined);
+  assert.equal(block.fields.at(-1)?.name, 'traceparent');
+});
+
+test('a block that has a trace of its own stays whole when another is put behind it', () => {
+  for (const own of [
+    { name: 'traceparent', value: traceparent(1) },
+    { name: 'tracestate', value: 'v=1' },
+  ]) {
+    const decoder = new HpackDecoder({ maxListBytes: 4096 });
+    const beginning = encodeFields([...FIELDS, own]);
+    for (let i = 0; i < 4; i += 1) decoder.decode(beginning);
+    const { block, traceparent: apart } = decodeTraced(
+      decoder,
+      Buffer.concat([beginning, encodeTraceparent(traceparent(2))]),
+    );
+    assert.equal(apart, undefined);
+    assert.deepEqual(block.fields.slice(-2), [own, { name: 'traceparent', value: traceparent(2) }]);
+  }
+});
