@@ -56,6 +56,7 @@ export class RawHttp2 {
   /** The blocks of HEADERS, by stream, in order. */
   readonly #blocks = new Map<number, { readonly fields: Record<string, string>; readonly end: boolean }[]>();
   readonly #decoder = new HpackDecoder({ maxListBytes: 1_000_000 });
+  readonly #acknowledges: boolean;
   #rest = Buffer.alloc(0);
   #skip: number;
   #over = false;
@@ -64,9 +65,14 @@ export class RawHttp2 {
   /**
    * @param before what was read of the connection already
    * @param role a server hears the preface first
+   * @param acknowledges false for who is in the middle of a frame for long
    */
-  constructor(socket: Duplex, { before = Buffer.alloc(0), role = 'client' as 'client' | 'server' } = {}) {
+  constructor(
+    socket: Duplex,
+    { before = Buffer.alloc(0), role = 'client' as 'client' | 'server', acknowledges = true } = {},
+  ) {
     this.socket = socket;
+    this.#acknowledges = acknowledges;
     this.#skip = role === 'server' ? CLIENT_PREFACE.length : 0;
     socket.on('error', () => undefined);
     socket.on('data', (chunk: Buffer) => this.#take(chunk));
@@ -202,8 +208,9 @@ export class RawHttp2 {
   #hear(heard: HeardFrame): void {
     const { type, flags, stream, payload } = heard;
     if (this.heard.length < MAX_HEARD) this.heard.push(heard);
-    if (type === FRAME_TYPE.settings && (flags & FLAG.ack) === 0) this.send(frame(FRAME_TYPE.settings, { flags: FLAG.ack }));
-    if (type === FRAME_TYPE.ping && (flags & FLAG.ack) === 0) this.send(frame(FRAME_TYPE.ping, { flags: FLAG.ack, payload }));
+    if (this.#acknowledges && (type === FRAME_TYPE.settings || type === FRAME_TYPE.ping) && (flags & FLAG.ack) === 0) {
+      this.send(frame(type, { flags: FLAG.ack, payload: type === FRAME_TYPE.ping ? payload : Buffer.alloc(0) }));
+    }
     if (type !== FRAME_TYPE.headers) return;
     const decoded = this.#decoder.decode(payload);
     const fields = Object.fromEntries(decoded.fields.map(({ name, value }) => [name, value]));

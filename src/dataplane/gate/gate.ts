@@ -116,7 +116,9 @@ export class Gate {
     const { now } = this.core;
     const since = (at: number | undefined): number => (at === undefined ? 0 : now - at);
     if (!this.#clientFrames.begun && now - this.#openedAt > BEGIN_MS) {
-      this.end(reject('PREFACE_TIMEOUT', `no HTTP/2 preface and SETTINGS within ${BEGIN_MS} ms`));
+      const rejection = reject('PREFACE_TIMEOUT', `no HTTP/2 preface and SETTINGS within ${BEGIN_MS} ms`);
+      this.#options.policy.violated(rejection);
+      this.end(rejection);
     } else if (since(this.#clientOwesSince) > BEGIN_MS) {
       this.#clientFailed(new ConnectionError('ENHANCE_YOUR_CALM', `a frame took more than ${BEGIN_MS} ms to come`));
     } else if (since(this.#serverOwesSince) > BEGIN_MS) {
