@@ -111,9 +111,10 @@ export class CallMesh {
 
 /** Until the state in force of a sidecar has such grants. */
 export async function awaitGrants(agent: TestAgent, isSo: (grants: readonly Grant[]) => boolean): Promise<void> {
-  const { head } = await pollUntil(
-    () => readState(agent),
-    ({ objects }) => isSo(objects.flatMap((object) => (object.kind === 'grant' ? [object.value] : []))),
+  const state = await pollUntil(
+    // The file may not be there yet.
+    () => readState(agent).catch(() => undefined),
+    (kept) => kept !== undefined && isSo(kept.objects.flatMap((each) => (each.kind === 'grant' ? [each.value] : []))),
   );
-  await agent.waitFor('state_applied', ({ revision }) => Number(revision) >= head.revision);
+  await agent.waitFor('state_applied', ({ revision }) => Number(revision) >= (state?.head.revision ?? 0));
 }
