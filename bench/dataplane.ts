@@ -52,7 +52,13 @@ const parts: Readonly<Record<(typeof options.only)[number], () => Promise<Findin
   stalled: () => measureStalled({ field, rounds }),
 };
 const findings: Findings[] = [];
-for (const part of options.only) findings.push(await parts[part]());
+for (const part of options.only) {
+  const startedAt = performance.now();
+  findings.push(await parts[part]());
+  // A run of everything takes a while, and its tables come last.
+  if (!options.json) console.log(`… ${part}: done in ${Math.round((performance.now() - startedAt) / 1000)} s`);
+}
+if (!options.json) console.log('');
 
 await Promise.all([...running.values()].map((pair) => pair.stop()));
 await field.stop();

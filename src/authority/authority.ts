@@ -37,7 +37,7 @@ import { PolicyLedger } from './policy/policy-ledger.ts';
 import { NoticeWatch } from './policy/notice-watch.ts';
 import { policyRoutes } from './operators/policy-routes.ts';
 import { KnownMesh } from './reports/known-mesh.ts';
-import { indexPolicy } from './policy/policy-index.ts';
+import { indexPolicy, type PolicyIndex } from './policy/policy-index.ts';
 import { ProbeServer } from '../platform/probe-server.ts';
 import type { StateSource } from './state/recipient-view.ts';
 import { DecisionLog } from './reports/decision-log.ts';
@@ -118,6 +118,14 @@ async function assemble(options: AuthorityOptions, store: StateStore): Promise<A
   const signer = new StateSigner(() => authority.stateKey);
   const presence = new Presence({ clock });
   const wanted = new WantedPeers();
+  const stateUnder = (policyInForce: PolicyIndex): StateSource => ({
+    policy: policyInForce,
+    endpointsOf: endpointsOf(instances, presence),
+    bundle: authority.bundle,
+    wanted,
+    now: clock.now(),
+    ownerOf: (revocation) => ownerOf(revocation, instances),
+  });
   const publisher = new StatePublisher({
     trustDomain,
     store,
@@ -127,14 +135,7 @@ async function assemble(options: AuthorityOptions, store: StateStore): Promise<A
     metrics,
     outageToleranceMs: config.outage_tolerance,
     epoch: config.state_epoch,
-    source: (): StateSource => ({
-      policy: index,
-      endpointsOf: endpointsOf(instances, presence),
-      bundle: authority.bundle,
-      wanted,
-      now: clock.now(),
-      ownerOf: (revocation) => ownerOf(revocation, instances),
-    }),
+    source: () => stateUnder(index),
   });
   const policyChanged = (): void => {
     index = indexPolicy(ledger.objects());
@@ -176,7 +177,13 @@ async function assemble(options: AuthorityOptions, store: StateStore): Promise<A
     questions,
   });
   const mesh = new KnownMesh({ instances, presence, reports: instanceReports, clock });
-  const ledger = new PolicyLedger({ ...parts, trustDomain, impactLimit: config.impact_limit, mesh });
+  const ledger = new PolicyLedger({
+    ...parts,
+    trustDomain,
+    impactLimit: config.impact_limit,
+    mesh,
+    alongside: (objects) => publisher.prepare(stateUnder(indexPolicy(objects))),
+  });
   await ledger.load();
   ledger.onChange(policyChanged);
   const directory = new PolicyDirectory({

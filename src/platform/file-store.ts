@@ -138,27 +138,27 @@ export class FileStore implements StateStore {
   }
 }
 
-/** By the value: what is stored never changes, so its text does not either. */
-const texts = new WeakMap<object, string>();
+/** By the value: what is stored never changes, and is one record's own copy, so the record's line does not change either. */
+const lines = new WeakMap<object, string>();
 const encoded = new WeakMap<object, Buffer>();
 
-function textOf(value: JsonValue): string {
-  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
-  const known = texts.get(value);
+/** Records as pairs: a key such as `__proto__` is only a string then. */
+function lineOf(key: string, value: JsonValue): string {
+  if (typeof value !== 'object' || value === null) return JSON.stringify([key, value]);
+  const known = lines.get(value);
   if (known !== undefined) return known;
-  const text = JSON.stringify(value);
-  texts.set(value, text);
-  return text;
+  const line = JSON.stringify([key, value]);
+  lines.set(value, line);
+  return line;
 }
 
-/** One line a record; a commit seldom concerns more than two collections. */
+/** One line a record; a commit seldom concerns more than two collections. The order of records says nothing. */
 function encodeCollection(table: RecordTable, name: string): Buffer {
   const records = table.records(name);
   const known = encoded.get(records);
   if (known !== undefined) return known;
-  // Records as pairs: a key such as `__proto__` is only a string then.
-  const lines = table.list(name).map(({ key, value }) => `[${JSON.stringify(key)},${textOf(value)}]`);
-  const bytes = Buffer.from(`[${JSON.stringify(name)},[\n${lines.join(',\n')}\n]]`);
+  const written = Array.from(records, ([key, value]) => lineOf(key, value)).join(',\n');
+  const bytes = Buffer.from(`[${JSON.stringify(name)},[\n${written}\n]]`);
   encoded.set(records, bytes);
   return bytes;
 }
@@ -166,8 +166,9 @@ function encodeCollection(table: RecordTable, name: string): Buffer {
 function encode(table: RecordTable): Buffer {
   const collections = table.collectionNames().map((name) => encodeCollection(table, name));
   const parts = collections.flatMap((bytes, index) => (index === 0 ? [bytes] : [SEPARATOR, bytes]));
-  const body = Buffer.concat([OPENING, ...parts, CLOSING]);
-  return Buffer.concat([Buffer.from(`${JSON.stringify({ format: FORMAT, sha256: sha256(body) })}\n`), body]);
+  const body = [OPENING, ...parts, CLOSING];
+  const header = JSON.stringify({ format: FORMAT, sha256: sha256(...body) });
+  return Buffer.concat([Buffer.from(`${header}\n`), ...body]);
 }
 
 const OPENING = Buffer.from('[');
@@ -207,6 +208,8 @@ async function removeLeftovers(directory: string): Promise<void> {
   }
 }
 
-function sha256(data: string | Uint8Array): string {
-  return createHash('sha256').update(data).digest('hex');
+function sha256(...parts: readonly (string | Uint8Array)[]): string {
+  const hash = createHash('sha256');
+  for (const part of parts) hash.update(part);
+  return hash.digest('hex');
 }

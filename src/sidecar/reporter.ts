@@ -34,7 +34,7 @@ const MAX_SESSION_BYTES = 96 * 1024;
  * News wait for others, and not as long in every sidecar: what concerns a whole fleet is not reported by all of it in the
  * moment in which the last ones still have to hear of it. Milliseconds.
  */
-const BATCH_MS = { least: 100, more: 400 } as const;
+const BATCH_MS = { least: 100, more: 900 } as const;
 const RETRY = { minMs: 200, maxMs: 10_000 } as const;
 
 type ReportStream = ClientDuplexStream<ReportRequest, ReportResponse__Output>;

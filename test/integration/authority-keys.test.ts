@@ -10,6 +10,7 @@ import { rootPin, serverNameOfPin } from '../../src/crypto/root-pin.ts';
 import { rootProbeTlsOptions } from '../../src/crypto/tls-context.ts';
 import { agentId } from '../../src/domain/agent-id.ts';
 import { systemClock } from '../../src/platform/clock.ts';
+import { systemRandom } from '../../src/platform/random.ts';
 import { createRegistry } from '../../src/platform/metrics-registry.ts';
 import { TrustStore } from '../../src/membership/trust-store.ts';
 import { createSidecarMetrics } from '../../src/sidecar/sidecar-metrics.ts';
@@ -55,6 +56,7 @@ async function receiverFor(t: TestContext, bundle: TrustBundle, stateDir?: strin
     self: planner,
     trustDomain: bundle.trustDomain,
     clock: systemClock,
+    random: systemRandom,
     logger,
     metrics: createSidecarMetrics(createRegistry({ defaultMetrics: false })),
     trust,

@@ -17,11 +17,6 @@ export class Arrivals<T> {
     else waiting(arrival);
   }
 
-  /** How many have arrived that nobody took. */
-  get untaken(): number {
-    return this.#here.length;
-  }
-
   /** The next one, at once or as soon as it arrives. @throws Error when none does in time */
   take(): Promise<T> {
     const [first] = this.#here.splice(0, 1);

@@ -3,7 +3,7 @@ import { createAuthorityMetrics } from '../../src/authority/authority-metrics.ts
 import { sha256OfText } from '../../src/authority/policy/file-changes.ts';
 import { parseOperatorChanges } from '../../src/authority/policy/operator-changes.ts';
 import type { ReportedInstance } from '../../src/authority/policy/policy-impact.ts';
-import { PolicyLedger, type ChangeTerms } from '../../src/authority/policy/policy-ledger.ts';
+import { PolicyLedger, type ChangeTerms, type PolicyLedgerOptions } from '../../src/authority/policy/policy-ledger.ts';
 import { readPolicyFile } from '../../src/authority/policy/policy-objects.ts';
 import type { PolicyOutcome } from '../../src/authority/policy/policy-outcome.ts';
 import { agentId } from '../../src/domain/agent-id.ts';
@@ -40,7 +40,7 @@ export function oneSession(): ReportedInstance[] {
 /** A ledger over a store, and what runs as a test says. */
 export async function openLedger(
   store: StateStore = new FragileStore(),
-  options: { readonly impactLimit?: number } = {},
+  options: { readonly impactLimit?: number; readonly alongside?: PolicyLedgerOptions['alongside'] } = {},
 ) {
   const log = createLogBook();
   const world = { now: Date.UTC(2026, 5, 1), reported: [] as readonly ReportedInstance[], complete: true };
@@ -52,6 +52,7 @@ export async function openLedger(
     logger: log.logger,
     metrics: createAuthorityMetrics(createRegistry({ clock })),
     impactLimit: options.impactLimit ?? 5,
+    ...(options.alongside && { alongside: options.alongside }),
     mesh: {
       reported: () => world.reported,
       isComplete: () => world.complete,

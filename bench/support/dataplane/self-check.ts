@@ -59,7 +59,8 @@ async function refusalsOf(pair: ProxyPair, foreign: CertificateFiles): Promise<s
   ] as const) {
     const answer = await callAlone(`https://127.0.0.1:${pair.between}`, shown);
     if (answer.status === 200) fail(pair, `lets in a client with ${who}`, answer);
-    refusals.push(`${who}: ${answer.error ?? `status ${answer.status}`}`);
+    const how = answer.status === undefined ? 'connection closed' : `status ${answer.status}`;
+    refusals.push(`${who}: ${answer.error ?? how}`);
   }
   return refusals;
 }

@@ -32,6 +32,7 @@ import {
 } from './policy-revision.ts';
 import { undoTo } from './policy-undo.ts';
 import type { PolicyProblem } from './policy-yaml.ts';
+import type { StoredAlongside } from './stored-alongside.ts';
 
 /** What the ledger must know of what runs. */
 export interface LedgerMesh extends RunningMesh {
@@ -47,6 +48,8 @@ export interface PolicyLedgerOptions {
   /** In percent of all open sessions; 100 switches the brake off. */
   readonly impactLimit: number;
   readonly mesh: LedgerMesh;
+  /** What has to be stored with a change of what is in force. Default: nothing. */
+  readonly alongside?: (objects: readonly PolicyRecord['object'][]) => StoredAlongside;
 }
 
 /** How somebody asks for a change. */
@@ -305,12 +308,20 @@ export class PolicyLedger {
       summary: summary?.(said) ?? said,
       before: steps.map(({ layer, key, before }) => ({ layer, key, value: before })),
     };
-    await store.commit([...differences.map(changeOf), ...revisionChanges(this.#revisions, revision)]);
-    const changes = steps.flatMap((each) => (each.layer === 'aside' ? [] : [appliedText(each)]));
+    const alongside = this.#options.alongside?.(objectsInForce(layers));
+    const changes = [...differences.map(changeOf), ...revisionChanges(this.#revisions, revision)];
+    try {
+      await store.commit([...changes, ...(alongside?.changes ?? [])]);
+    } catch (error) {
+      alongside?.settled(false);
+      throw error;
+    }
+    alongside?.settled(true);
+    const applied = steps.flatMap((each) => (each.layer === 'aside' ? [] : [appliedText(each)]));
     this.#takeEffect(layers);
     this.#revisions = [...this.#revisions, revision].slice(-KEPT_REVISIONS);
     metrics.policyRevision.set(revision.revision);
-    logger.info('policy_applied', { revision: revision.revision, author, summary: revision.summary, changes });
+    logger.info('policy_applied', { revision: revision.revision, author, summary: revision.summary, changes: applied });
     for (const listener of this.#listeners) listener(source);
     return true;
   }

@@ -1,14 +1,15 @@
 import type { SpiffeId, TrustDomain } from '../../domain/agent-id.ts';
 import type { StateHead } from '../../domain/mesh-state.ts';
 import { isMeshError } from '../../domain/mesh-error.ts';
-import { contentDigest } from '../../domain/state-head.ts';
-import { parseStateHead, stateHeadToJson } from '../../domain/state-objects.ts';
+import { parseStateHead } from '../../domain/state-objects.ts';
 import { after, type Clock } from '../../platform/clock.ts';
 import type { Component } from '../../platform/component.ts';
 import type { Logger } from '../../platform/logger.ts';
-import type { Change, StateStore } from '../../platform/store.ts';
+import type { StateStore } from '../../platform/store.ts';
 import type { AuthorityMetrics } from '../authority-metrics.ts';
+import { changeOfHead, HEADS, isRefresh, nextHead, type NextHead } from './next-head.ts';
 import { viewFor, type StateSource } from './recipient-view.ts';
+import type { StoredAlongside } from '../policy/stored-alongside.ts';
 import type { StateSigner } from '../keys/state-signer.ts';
 
 export interface StatePublisherOptions {
@@ -38,12 +39,12 @@ export interface Subscriber {
   publish(publication: Publication): void;
 }
 
-const COLLECTION = 'state_heads';
-/**
- * How fast the time of heads goes on when the wall clock is behind that of the last one, as it is after it was set back.
- * Somewhat slower than time itself, so that heads of a clock that had been ahead come back to the right time.
- */
-const BEHIND_SPEED = 0.9;
+interface SignedHead {
+  readonly compact: string;
+  readonly keyId: string;
+}
+
+const NOTHING_ALONGSIDE: StoredAlongside = { changes: [], settled: () => undefined };
 /** After a failure to store or sign, in ms. */
 const RETRY_MS = 1_000;
 /** How long a change that is no decision may wait for others, in ms: a fleet that starts joins one by one. */
@@ -119,16 +120,46 @@ export class StatePublisher implements Component {
     this.#cancelGathering ??= after({ delayMs: GATHER_MS, keepAlive: false, run: () => this.changed() });
   }
 
+  /**
+   * Heads of the state that a change will bring, to be stored in one writing with the change: they are sent as soon as it
+   * is in force, and are signed meanwhile. Nothing else is published until then: one revision must not have two contents.
+   * Whoever has no head yet, and whatever else has changed by then, is left to {@link changed}.
+   *
+   * @param state as it will be
+   */
+  prepare(state: StateSource): StoredAlongside {
+    if (this.#stopped || this.#running !== undefined) return NOTHING_ALONGSIDE;
+    const next = this.#tryNextHeads(state);
+    if (next.length === 0) return NOTHING_ALONGSIDE;
+    let settled = (_stored: boolean): void => undefined;
+    const stored = new Promise<boolean>((resolve) => (settled = resolve));
+    this.#runOnce(async () => {
+      const signed = await this.#signUntil(stored, next);
+      if (await stored) await this.#send(next, signed);
+    });
+    return { changes: next.map(changeOfHead), settled };
+  }
+
   get #isDirty(): boolean {
     return this.#dirty === 'everybody' || this.#dirty.size > 0;
   }
 
   #publishSoon(): void {
     if (this.#stopped || this.#running !== undefined) return;
-    this.#running = this.#run().finally(() => {
-      this.#running = undefined;
-      if (this.#isDirty) this.#publishSoon();
-    });
+    this.#runOnce(() => this.#run());
+  }
+
+  #runOnce(pass: () => Promise<void>): void {
+    const failed = (error: unknown) => {
+      this.#options.logger.error('state_not_published', { error });
+      after({ delayMs: RETRY_MS, keepAlive: false, run: () => this.changed() });
+    };
+    this.#running = pass()
+      .catch(failed)
+      .finally(() => {
+        this.#running = undefined;
+        if (this.#isDirty) this.#publishSoon();
+      });
   }
 
   async #run(): Promise<void> {
@@ -141,60 +172,85 @@ export class StatePublisher implements Component {
         this.#cancelGathering?.();
         this.#cancelGathering = undefined;
       }
-      try {
-        await this.#publish(due === 'everybody' ? [...this.#subscribers.keys()] : [...due]);
-      } catch (error) {
-        this.#options.logger.error('state_not_published', { error });
-        after({ delayMs: RETRY_MS, keepAlive: false, run: () => this.changed() });
-        return;
-      }
+      await this.#publish(due === 'everybody' ? [...this.#subscribers.keys()] : [...due]);
     }
   }
 
   async #publish(agents: readonly SpiffeId[]): Promise<void> {
-    const { store, signer, source } = this.#options;
+    const { store, source } = this.#options;
     const lasts = new Map<SpiffeId, StateHead | undefined>();
     for (const agent of agents) {
       if (this.#subscribers.has(agent)) lasts.set(agent, this.#current.get(agent)?.head ?? (await this.#stored(agent)));
     }
     // From here to the commit nothing waits: all heads are of one moment.
-    const state = source();
-    const next: { agent: SpiffeId; head: StateHead; refresh: boolean }[] = [];
-    for (const [agent, last] of lasts) {
-      const objects = viewFor(agent, state).map((object) => signer.digestOf(object));
-      const head = this.#nextHead(agent, [...new Set(objects)].toSorted(), last);
-      if (head === undefined && this.#current.has(agent)) continue;
-      const chosen = head ?? last;
-      if (chosen !== undefined) next.push({ agent, head: chosen, refresh: isRefresh(last, chosen) });
-    }
+    const next = this.#nextHeads(lasts, source());
     // What is stored already is only sent: after a restart that is everybody's state.
-    const stored = next.filter(({ agent, head }) => head !== lasts.get(agent));
+    const changes = next.filter(({ agent, head }) => head !== lasts.get(agent)).map(changeOfHead);
+    const storing = changes.length > 0 ? store.commit(changes) : Promise.resolve();
+    const signed = await this.#signUntil(storing, next);
     try {
-      if (stored.length > 0) {
-        await store.commit(
-          stored.map(({ agent, head }): Change => {
-            return { kind: 'put', collection: COLLECTION, key: agent, value: stateHeadToJson(head) };
-          }),
-        );
-      }
+      await storing;
     } catch (error) {
       // What is in force may go on: a refresh has the revision and the content of a head that is stored.
-      if (isMeshError(error, 'STATE_NOT_WRITTEN')) await this.#send(next.filter(({ refresh }) => refresh));
+      const refreshes = isMeshError(error, 'STATE_NOT_WRITTEN') ? next.filter(({ refresh }) => refresh) : [];
+      await this.#send(refreshes, signed);
       throw error;
     }
-    await this.#send(next);
+    await this.#send(next, signed);
+  }
+
+  /** A state that cannot be published must not keep a revocation from being stored; what is wrong comes up again in {@link changed}. */
+  #tryNextHeads(state: StateSource): readonly NextHead[] {
+    try {
+      return this.#nextHeads(new Map([...this.#current].map(([agent, { head }]) => [agent, head])), state);
+    } catch (error) {
+      this.#options.logger.error('state_not_prepared', { error });
+      return [];
+    }
+  }
+
+  #nextHeads(lasts: ReadonlyMap<SpiffeId, StateHead | undefined>, state: StateSource): readonly NextHead[] {
+    const { signer, clock, trustDomain, epoch, outageToleranceMs } = this.#options;
+    return [...lasts].flatMap(([agent, last]): NextHead[] => {
+      const objects = [...new Set(viewFor(agent, state).map((object) => signer.digestOf(object)))].toSorted();
+      const passedMs = clock.monotonic() - (this.#signedAt.get(agent) ?? this.#startedAt);
+      const question = { trustDomain, agent, epoch, objects, last, now: clock.now(), passedMs, outageToleranceMs };
+      const head = nextHead(question);
+      if (head === undefined && this.#current.has(agent)) return [];
+      const chosen = head ?? last;
+      return chosen === undefined ? [] : [{ agent, head: chosen, refresh: isRefresh(last, chosen) }];
+    });
+  }
+
+  /** Signs while the disk is busy: a signature may be made early, and is shown to nobody before the head is stored. */
+  async #signUntil(stored: Promise<unknown>, heads: readonly NextHead[]): Promise<ReadonlyMap<StateHead, SignedHead>> {
+    const { signer } = this.#options;
+    const signed = new Map<StateHead, SignedHead>();
+    let isOver = false;
+    const over = () => {
+      isOver = true;
+    };
+    void stored.then(over, over);
+    for (const { head } of heads) {
+      // One a turn: every step of the writing passes through the same loop.
+      await turnOfTheLoop();
+      if (isOver) break;
+      signed.set(head, { compact: signer.signHead(head), keyId: signer.keyId });
+    }
+    return signed;
   }
 
   /** Every few heads what was written goes out: the first sidecars act while the last heads are being signed. */
-  async #send(
-    heads: readonly { readonly agent: SpiffeId; readonly head: StateHead; readonly refresh: boolean }[],
-  ): Promise<void> {
+  async #send(heads: readonly NextHead[], signed: ReadonlyMap<StateHead, SignedHead>): Promise<void> {
     const { signer, metrics, clock } = this.#options;
     for (const [index, { agent, head, refresh }] of heads.entries()) {
       if (index > 0 && index % SENT_TOGETHER === 0) await turnOfTheLoop();
       const subscribers = this.#subscribers.get(agent);
       if (subscribers === undefined) continue;
-      const publication = { head, signedHead: signer.signHead(head) };
+      const early = signed.get(head);
+      // The key may have been replaced in between.
+      const signedHead = early?.keyId === signer.keyId ? early.compact : signer.signHead(head);
+      const publication = { head, signedHead };
       metrics.headsSigned.add({ kind: refresh ? 'refresh' : 'new' });
       this.#current.set(agent, publication);
       this.#signedAt.set(agent, clock.monotonic());
@@ -203,27 +259,8 @@ export class StatePublisher implements Component {
     signer.forgetAllBut([...this.#current.values()].map(({ head }) => head));
   }
 
-  /** `undefined` where the last head still says it all. */
-  #nextHead(agent: SpiffeId, objects: readonly string[], last: StateHead | undefined): StateHead | undefined {
-    const { trustDomain, clock, outageToleranceMs, epoch } = this.#options;
-    const content = last !== undefined && sameList(objects, last.objects) ? last.content : contentDigest(objects);
-    // Never before the last one, also when the clock was set back: a sidecar refuses an older signature.
-    // Nor does it stand still then: those whose clocks are right would run out of state until ours comes back.
-    const passed = clock.monotonic() - (this.#signedAt.get(agent) ?? this.#startedAt);
-    const issuedAt = Math.max(clock.now(), last === undefined ? 0 : last.issuedAt + Math.floor(passed * BEHIND_SPEED));
-    const notAfter = issuedAt + outageToleranceMs;
-    const base = { domain: trustDomain, recipient: agent, epoch, content, issuedAt, notAfter, objects };
-    if (last === undefined) return { ...base, revision: 1, previous: null };
-    if (last.epoch < epoch) return { ...base, revision: last.revision + 1, previous: null };
-    if (last.content !== content) {
-      return { ...base, revision: last.revision + 1, previous: { revision: last.revision, content: last.content } };
-    }
-    const due = notAfter - last.notAfter >= outageToleranceMs / 3 || last.notAfter > notAfter;
-    return due ? { ...base, revision: last.revision, previous: last.previous } : undefined;
-  }
-
   async #stored(agent: SpiffeId): Promise<StateHead | undefined> {
-    const json = await this.#options.store.get(COLLECTION, agent);
+    const json = await this.#options.store.get(HEADS, agent);
     return json === undefined ? undefined : parseStateHead(json);
   }
 
@@ -245,13 +282,4 @@ function turnOfTheLoop(): Promise<void> {
   return new Promise((resolve) => {
     setImmediate(resolve);
   });
-}
-
-function sameList(a: readonly string[], b: readonly string[]): boolean {
-  return a.length === b.length && a.every((item, index) => item === b[index]);
-}
-
-/** Whether only the time is new. */
-function isRefresh(last: StateHead | undefined, next: StateHead): boolean {
-  return last?.epoch === next.epoch && last.revision === next.revision && last.content === next.content;
 }

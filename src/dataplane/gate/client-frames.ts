@@ -4,7 +4,9 @@ import { ConnectionError, ERROR_CODE, MAX_31_BITS } from '../http2/protocol.ts';
 import type { CallRequest } from './call.ts';
 import { CallStream } from './call-stream.ts';
 import type { GateCore } from './gate-core.ts';
-import { encodeTraceparent, prepareRequest, type PreparedRequest } from './prepared-heads.ts';
+import { prepareRequest, type PreparedRequest } from './prepared-heads.ts';
+import { isTraceparent } from './trace-context.ts';
+import { encodeTraceparent } from './traced-block.ts';
 import { withoutReserved } from './reserved-fields.ts';
 import { requestTrailersProblem } from './response-head.ts';
 import { translateSettings } from './settings.ts';
@@ -31,7 +33,7 @@ export class ClientFrames implements FrameSink {
   headers(streamId: number, block: Buffer, endStream: boolean): void {
     this.#mustHaveBegun();
     const core = this.#core;
-    const decoded = core.decode(core.clientBlocks, block);
+    const { block: decoded, traceparent } = core.decodeRequest(block);
     const open = core.streams.get(streamId);
     if (open !== undefined) {
       if (open.requestEnded) throw new ConnectionError('STREAM_CLOSED', `HEADERS on stream ${streamId} after its end`);
@@ -64,14 +66,20 @@ export class ClientFrames implements FrameSink {
       return;
     }
     const prepared = prepareRequest(decoded, core.options.limits.maxDeadlineMs);
-    if (prepared.ok) this.#open(streamId, prepared, endStream);
+    if (prepared.ok) this.#open(streamId, prepared, { traceparent, endStream });
     else {
       core.options.policy.violated(core.malformed(prepared.problem));
       this.#reset(streamId, ERROR_CODE.PROTOCOL_ERROR);
     }
   }
 
-  #open(streamId: number, prepared: PreparedRequest & { ok: true }, endStream: boolean): void {
+  /** @param more the caller's `traceparent`, if it is not one of the fields, and whether the request has no body */
+  #open(
+    streamId: number,
+    prepared: PreparedRequest & { ok: true },
+    more: { readonly traceparent: string | undefined; readonly endStream: boolean },
+  ): void {
+    const { endStream } = more;
     const core = this.#core;
     const { policy, newTraceparent } = core.options;
     const { head, forward, timeoutInvalid } = prepared;
@@ -92,7 +100,8 @@ export class ClientFrames implements FrameSink {
       this.#core.clientFlood.spend('refused');
       return;
     }
-    const traceparent = prepared.traceparent ?? newTraceparent();
+    const received = prepared.traceparent ?? (isTraceparent(more.traceparent) ? more.traceparent : undefined);
+    const traceparent = received ?? newTraceparent();
     const stream = new CallStream({
       request,
       label: decision.label,
@@ -106,6 +115,7 @@ export class ClientFrames implements FrameSink {
     stream.requestEnded = endStream;
     core.streams.set(streamId, stream);
     core.highestForwarded = streamId;
+    // Last but for what this side adds, so that the next sidecar finds what comes before it the same in every call.
     const parts = prepared.traceparent === undefined ? [forward, encodeTraceparent(traceparent)] : [forward];
     const identity = core.identityBlock();
     if (identity.length > 0) parts.push(identity);

@@ -11,6 +11,7 @@ import type { CallPolicy, CallRequest } from './call.ts';
 import { CallStream, type CallEnd } from './call-stream.ts';
 import { ClosedStreams } from './closed-streams.ts';
 import { FloodGuard } from './flood-guard.ts';
+import { decodeTraced, type TracedBlock } from './traced-block.ts';
 import { grpcRefusal, httpRefusal, refusalStatus, type Audience } from './refusal.ts';
 
 export interface GateLimits {
@@ -80,6 +81,8 @@ export class GateCore {
   #owedToClient = 0;
   #owedToServer = 0;
 
+  /** Whether the client has been sent SETTINGS, ours or the callee's: nothing else may come first. */
+  clientHasSettings = false;
   /** Whether the next block in a direction has to begin with {@link EMPTY_TABLE}. */
   clientTableNews = true;
   serverTableNews = true;
@@ -101,13 +104,27 @@ export class GateCore {
     return this.options.direction === 'outbound' ? 'own agent' : 'peer';
   }
 
-  /** @throws ConnectionError where the block, and with it all that would follow, cannot be read. */
-  decode(decoder: HpackDecoder, block: Buffer): HeaderBlock | TooLargeBlock {
+  /**
+   * Decodes a block of the callee's side.
+   *
+   * @throws ConnectionError where the block, and with it all that would follow, cannot be read.
+   */
+  decodeAnswer(block: Buffer): HeaderBlock | TooLargeBlock {
     try {
-      return decoder.decode(block);
+      return this.serverBlocks.decode(block);
     } catch (error) {
-      if (error instanceof HpackError) throw new ConnectionError('COMPRESSION_ERROR', error.message);
-      throw error;
+      throw asConnectionError(error);
+    }
+  }
+
+  /** As {@link decodeAnswer}, of a block of the caller's side. */
+  decodeRequest(block: Buffer): TracedBlock {
+    try {
+      // An agent's own blocks end as they like.
+      if (this.options.direction === 'inbound') return decodeTraced(this.clientBlocks, block);
+      return { block: this.clientBlocks.decode(block), traceparent: undefined };
+    } catch (error) {
+      throw asConnectionError(error);
     }
   }
 
@@ -236,4 +253,8 @@ export class GateCore {
   malformed(which: string): Rejection {
     return reject('CALL_MALFORMED', which);
   }
+}
+
+function asConnectionError(error: unknown): unknown {
+  return error instanceof HpackError ? new ConnectionError('COMPRESSION_ERROR', error.message) : error;
 }

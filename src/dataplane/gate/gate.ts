@@ -214,10 +214,12 @@ export class Gate {
     this.end(rejection, { server: ERROR_CODE[error.code] });
   }
 
-  /** The client hears from us first, since it may be refused before the callee has said a word. */
+  /** The client hears from us unless the callee has spoken: it may be refused before the callee says a word. */
   #begin(): void {
     const { maxConcurrent, maxHeaderListBytes } = this.#options.limits;
     this.core.toServer.raw(CLIENT_PREFACE);
+    if (this.core.clientHasSettings) return;
+    this.core.clientHasSettings = true;
     this.core.toClient.settings([
       [SETTING.maxConcurrentStreams, maxConcurrent],
       [SETTING.maxHeaderListSize, maxHeaderListBytes],

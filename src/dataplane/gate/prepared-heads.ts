@@ -55,17 +55,6 @@ function prepare(head: RequestHead, maxDeadlineMs: number | undefined): Prepared
   };
 }
 
-/** `traceparent` as a literal that no table takes up: the field that each call has of its own. */
-export function encodeTraceparent(value: string): Buffer {
-  const block = Buffer.allocUnsafe(TRACEPARENT.length + 1 + value.length);
-  TRACEPARENT.copy(block);
-  block[TRACEPARENT.length] = value.length;
-  block.write(value, TRACEPARENT.length + 1, 'latin1');
-  return block;
-}
-
-const TRACEPARENT = Buffer.from(`\0\x0btraceparent`, 'latin1');
-
 /** What a gate makes of a header block of the callee. */
 export interface PreparedResponse {
   readonly head: ResponseHead;

@@ -24,7 +24,7 @@ export class ServerFrames implements FrameSink {
     this.#mustHaveBegun();
     this.#mustBeKnown(streamId, 'HEADERS');
     const core = this.#core;
-    const decoded = core.decode(core.serverBlocks, block);
+    const decoded = core.decodeAnswer(block);
     const stream = core.streams.get(streamId);
     if (stream === undefined) return;
     if (stream.answer === 'ended')
@@ -152,7 +152,9 @@ export class ServerFrames implements FrameSink {
     this.#settingsSeen = true;
     if (!first) this.#core.serverFlood.spend('settings');
     const { maxConcurrent, maxHeaderListBytes } = core.options.limits;
-    const told = translateSettings(payload, { from: 'server', first, maxConcurrent, maxHeaderListBytes });
+    const isNews = first && !core.clientHasSettings;
+    const told = translateSettings(payload, { from: 'server', first: isNews, maxConcurrent, maxHeaderListBytes });
+    core.clientHasSettings = true;
     core.changeRequestWindow(told.initialWindow);
     if (told.maxFrame !== undefined) this.onMaxFrame(told.maxFrame);
     core.serverTableNews = true;

@@ -18,7 +18,7 @@ export interface TranslatedSettings {
 
 export interface SettingsTerms {
   readonly from: 'client' | 'server';
-  /** Whether these are the first of that side, in which what it leaves out has its default. A client has our own before. */
+  /** Whether these are the first that the other side is told: then what they leave out has our own limits. */
   readonly first: boolean;
   /** Streams that a client may have open at once. */
   readonly maxConcurrent: number;
@@ -39,9 +39,10 @@ const MAX_FRAME = 1_048_576;
 export function translateSettings(payload: Buffer, terms: SettingsTerms): TranslatedSettings {
   const { from, first, maxConcurrent, maxHeaderListBytes } = terms;
   const told = new Map<number, number>();
-  if (first && from === 'client') {
-    told.set(SETTING.enablePush, 0);
+  if (first) {
     told.set(SETTING.maxHeaderListSize, maxHeaderListBytes);
+    if (from === 'client') told.set(SETTING.enablePush, 0);
+    else told.set(SETTING.maxConcurrentStreams, maxConcurrent);
   }
   for (let at = 0; at < payload.length; at += 6) {
     const id = payload.readUInt16BE(at);

@@ -27,7 +27,9 @@ export function receivedTraceparent(headers: readonly HeaderField[]): string | u
   return found !== undefined && isTraceparent(found) ? found : undefined;
 }
 
-function isTraceparent(value: string): boolean {
+/** Whether it is valid, as far as it can be read. */
+export function isTraceparent(value: string | undefined): value is string {
+  if (value === undefined) return false;
   if (value.length !== LENGTH) {
     if (value.length < LENGTH || value.startsWith('00') || value[LENGTH] !== '-') return false;
     return isTraceparent(value.slice(0, LENGTH));

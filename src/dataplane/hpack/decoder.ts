@@ -90,9 +90,29 @@ export class HpackDecoder {
     this.#failed = false;
     if (changesTable) this.#repeated.clear();
     if (listBytes > this.#maxListBytes) return { tooLarge: true, fields, listBytes };
-    const decoded: HeaderBlock = { tooLarge: false, fields, listBytes, derived: undefined };
+    const decoded: HeaderBlock = { tooLarge: false, fields, listBytes, changedTable: changesTable, derived: undefined };
     if (!changesTable) this.#repeated.offer(block, hash, decoded);
     return decoded;
+  }
+
+  /** What a block means that came before and was kept; `undefined`: it has to be decoded, or may not even be one. */
+  recall(block: Buffer): HeaderBlock | undefined {
+    return this.#failed ? undefined : this.#repeated.find(block, blockHash(block));
+  }
+
+  /**
+   * Keeps what the beginning of a block means that has just been decoded without a change of the table, for the next time
+   * that a block begins so. To be called with bytes that end between two of its fields only.
+   */
+  keep(beginning: Buffer, fields: readonly HeaderField[]): void {
+    const listBytes = fields.reduce((sum, field) => sum + fieldBytes(field), 0);
+    this.#repeated.offer(beginning, blockHash(beginning), {
+      tooLarge: false,
+      fields,
+      listBytes,
+      changedTable: false,
+      derived: undefined,
+    });
   }
 
   #readSizeUpdates(reader: BlockReader): boolean {

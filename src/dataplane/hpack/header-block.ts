@@ -6,6 +6,8 @@ export interface HeaderBlock {
   readonly fields: readonly HeaderField[];
   /** The sum of name + value + 32 over all fields, in bytes (RFC 9113, section 6.5.2). */
   readonly listBytes: number;
+  /** Whether it said something new about the dynamic table, so that the same bytes would mean something else now. */
+  readonly changedTable: boolean;
   /**
    * For the reader of the block alone: whatever it derived from the fields and wants to find again when the block
    * comes again. `undefined` at first. It must follow from the fields and from what never changes.

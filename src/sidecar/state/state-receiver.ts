@@ -14,6 +14,7 @@ import { isMeshError } from '../../domain/mesh-error.ts';
 import { writeFileAtomic } from '../../platform/atomic-file.ts';
 import { after, type Clock } from '../../platform/clock.ts';
 import type { Logger } from '../../platform/logger.ts';
+import type { RandomSource } from '../../platform/random.ts';
 import type { TrustStore } from '../../membership/trust-store.ts';
 import type { STATE_REFUSALS, SidecarMetrics } from '../sidecar-metrics.ts';
 
@@ -21,6 +22,7 @@ export interface StateReceiverDeps {
   readonly self: SpiffeId;
   readonly trustDomain: TrustDomain;
   readonly clock: Clock;
+  readonly random: RandomSource;
   readonly logger: Logger;
   readonly metrics: SidecarMetrics;
   readonly trust: TrustStore;
@@ -49,8 +51,11 @@ type Refusal = { readonly code: (typeof STATE_REFUSALS)[number]; readonly detail
 export const STATE_FILE = 'mesh-state.json';
 const NOT_RESTORED = 'the authority is asked for everything; where nobody touched the file, look at the disk it is on';
 
-/** What came into force is on disk so much later, in ms, and the time that writing takes. */
-const KEEP_AFTER_MS = 200;
+/**
+ * What came into force is on disk so much later, in ms, and the time that writing takes; not at the same moment in every
+ * sidecar of a machine, which have one disk.
+ */
+const KEEP_AFTER_MS = { least: 200, more: 400 } as const;
 
 /**
  * Takes the authority's signed state, whole or not at all: every signature, the recipient, the order of revisions, and
@@ -194,7 +199,8 @@ export class StateReceiver {
       this.#cancelWrite = undefined;
       void this.#writeAll();
     };
-    this.#cancelWrite = after({ delayMs: KEEP_AFTER_MS, run, keepAlive: false });
+    const delayMs = KEEP_AFTER_MS.least + this.#deps.random.uniform() * KEEP_AFTER_MS.more;
+    this.#cancelWrite = after({ delayMs, run, keepAlive: false });
   }
 
   #writeAll(): Promise<void> {
@@ -228,7 +234,7 @@ export class StateReceiver {
 
   #keep(head: string): Promise<void> {
     const objects = [...this.#held.values()].map(({ jws }) => jws);
-    return writeFileAtomic(join(this.#deps.stateDir, STATE_FILE), canonicalizeJson({ head, objects }), { mode: 0o600 });
+    return writeFileAtomic(join(this.#deps.stateDir, STATE_FILE), JSON.stringify({ head, objects }), { mode: 0o600 });
   }
 }
 

@@ -64,6 +64,32 @@ describe('revisions', () => {
     assert.deepEqual(heard, ['operator']);
   });
 
+  test('what follows from a change is stored with it or not at all, and is told which before anybody hears of the change', async () => {
+    const store = new FragileStore();
+    const events: string[] = [];
+    const { ledger, files, change } = await openLedger(store, {
+      alongside: (objects) => {
+        const value = objects.length;
+        return {
+          changes: [{ kind: 'put', collection: 'beside', key: 'objects', value }],
+          settled: (stored) => void events.push(`${value} ${stored ? 'stored' : 'dropped'}`),
+        };
+      },
+    });
+    ledger.onChange((source) => void events.push(source));
+    await files(POLICY);
+    const count = ledger.objects().length;
+    store.isFull = true;
+    const withdrawal = { action: 'withdraw_grant', from: 'planner', to: 'researcher' };
+    assertRefused(await change(withdrawal), 'STATE_NOT_WRITTEN');
+    assert.equal(await store.get('beside', 'objects'), count);
+    store.isFull = false;
+    assertApplied(await change(withdrawal));
+    assert.equal(await store.get('beside', 'objects'), count - 1);
+    const [less, all] = [count - 1, count];
+    assert.deepEqual(events, [`${all} stored`, 'files', `${less} dropped`, `${less} stored`, 'operator']);
+  });
+
   test('of five operators who saw the same revision one wins; the others are told who changed what', async () => {
     const { ledger, files, change } = await openLedger();
     await files(POLICY);

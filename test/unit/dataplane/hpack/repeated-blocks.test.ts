@@ -85,7 +85,7 @@ test('a block that inserts is worked on each time', () => {
 
 function block(fields: number): HeaderBlock {
   const list = Array.from({ length: fields }, () => ({ name: 'n', value: '' }));
-  return { tooLarge: false, fields: list, listBytes: 33 * fields, derived: undefined };
+  return { tooLarge: false, fields: list, listBytes: 33 * fields, changedTable: false, derived: undefined };
 }
 
 /** How many of these bytes are still known. */
