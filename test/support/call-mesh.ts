@@ -6,7 +6,7 @@ import { ScriptedHttp2Server, type TakenStream } from './http2-exchange.ts';
 import { startMesh, type AgentSpec, type TestMesh } from './mesh.ts';
 import { pollUntil } from './poll-until.ts';
 import { RawHttp2, type RawFields } from './raw-http2.ts';
-import type { TestAgent } from './test-agent.ts';
+import type { Enforcement, TestAgent } from './test-agent.ts';
 
 type Section = Readonly<Record<string, object | string>>;
 
@@ -16,6 +16,8 @@ export interface CallMeshSpec {
   /** More of the sidecars' configurations. */
   readonly planner?: Section;
   readonly researcher?: Section;
+  /** What the sidecar of `researcher` leaves out. */
+  readonly half?: Enforcement;
   /** More agents. */
   readonly agents?: Readonly<Record<string, AgentSpec>>;
 }
@@ -39,11 +41,15 @@ export class CallMesh {
 
   static async start(t: TestContext, spec: CallMeshSpec = {}): Promise<CallMesh> {
     const server = await ScriptedHttp2Server.start(t);
-    const { calls, planner = {}, researcher = {}, agents = {} } = spec;
+    const { calls, planner = {}, researcher = {}, half, agents = {} } = spec;
     const mesh = await startMesh(t, {
       agents: {
         planner: { calls: ['researcher'], config: planner },
-        researcher: { app: false, config: { app: { address: server.address }, ...researcher } },
+        researcher: {
+          app: false,
+          config: { app: { address: server.address }, ...researcher },
+          ...(half !== undefined && { enforcement: half }),
+        },
         ...agents,
       },
     });
@@ -79,14 +85,13 @@ export class CallMesh {
   /** Changes what planner may call; returns when both sidecars know. `undefined`: every call; empty: nothing at all. */
   async grant(calls: readonly string[] | undefined): Promise<void> {
     const { mesh, planner, researcher } = this;
-    if (calls?.length === 0) await mesh.authority.removePolicy('grants/planner');
-    else {
-      const document = { kind: 'Grant', from: 'planner', to: ['researcher'], ...(calls !== undefined && { calls }) };
-      await mesh.authority.writePolicy('grants/planner', document);
-    }
+    const withdrawn = calls?.length === 0;
+    const terms = withdrawn ? { state: 'withdrawn' } : calls !== undefined && { calls };
+    const document = { kind: 'Grant', from: 'planner', to: ['researcher'], ...terms };
+    await mesh.authority.writePolicy('grants/planner', document);
     const expected = calls?.map((pattern) => pattern.split(' ').at(-1));
     const isSo = (grants: readonly Grant[]) =>
-      calls?.length === 0
+      withdrawn
         ? grants.length === 0
         : grants.length === 1 && String(grants[0]?.calls?.map(({ path }) => path)) === String(expected);
     await Promise.all([planner, researcher].map((agent) => awaitGrants(agent, isSo)));
