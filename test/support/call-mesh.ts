@@ -8,7 +8,7 @@ import { pollUntil } from './poll-until.ts';
 import { RawHttp2, type RawFields } from './raw-http2.ts';
 import type { Enforcement, TestAgent } from './test-agent.ts';
 
-type Section = Readonly<Record<string, object | string>>;
+type Section = Readonly<Record<string, object | string | boolean>>;
 
 export interface CallMeshSpec {
   /** Patterns of the grant. Default: every call. */
