@@ -115,7 +115,9 @@ export class Gate {
     this.#at();
     const { now } = this.core;
     if (!this.#clientFrames.begun && now - this.#openedAt > BEGIN_MS) {
-      this.end(reject('PREFACE_TIMEOUT', `no HTTP/2 preface and SETTINGS within ${BEGIN_MS} ms`));
+      const rejection = reject('PREFACE_TIMEOUT', `no HTTP/2 preface and SETTINGS within ${BEGIN_MS} ms`);
+      this.#options.policy.violated(rejection);
+      this.end(rejection);
     } else if (now - (this.#clientDebt.since ?? now) > BEGIN_MS) {
       this.#clientFailed(new ConnectionError('ENHANCE_YOUR_CALM', `a frame took more than ${BEGIN_MS} ms to come`));
     } else if (now - (this.#serverDebt.since ?? now) > BEGIN_MS) {
