@@ -153,7 +153,8 @@ export class RawHttp2 {
     const ends = (heard: HeardFrame) =>
       heard.stream === stream &&
       (heard.type === FRAME_TYPE.rstStream ||
-        ((heard.type === FRAME_TYPE.headers || heard.type === FRAME_TYPE.data) && (heard.flags & FLAG.endStream) !== 0));
+        ((heard.type === FRAME_TYPE.headers || heard.type === FRAME_TYPE.data) &&
+          (heard.flags & FLAG.endStream) !== 0));
     const last = await this.hear(ends, `the end of stream ${stream}`, deadlineMs);
     const blocks = (this.#blocks.get(stream) ?? []).filter(({ fields }) => !/^1/.test(fields[':status'] ?? ''));
     const head = blocks.find(({ fields }) => fields[':status'] !== undefined)?.fields ?? {};

@@ -104,7 +104,7 @@ export class Gate {
     if (this.#over) return;
     this.#at();
     for (const stream of this.core.streams.values()) {
-      const decision = this.#options.policy.decide(stream.request);
+      const decision = this.#options.policy.decide(stream.request, true);
       if (!decision.permitted) this.core.cut(stream, decision.rejection);
     }
   }
