@@ -1,7 +1,14 @@
 import { CLIENT_PREFACE } from '../../src/dataplane/http2/protocol.ts';
 
 /** One HTTP/2 frame as bytes. */
-export function frame(type: number, { flags = 0, stream = 0, payload = Buffer.alloc(0) } = {}): Buffer {
+export function frame(
+  type: number,
+  {
+    flags = 0,
+    stream = 0,
+    payload = Buffer.alloc(0),
+  }: { readonly flags?: number; readonly stream?: number; readonly payload?: Buffer } = {},
+): Buffer {
   const header = Buffer.alloc(9);
   header.writeUIntBE(payload.length, 0, 3);
   header[3] = type;

@@ -39,7 +39,10 @@ export function* endlessBlock(stream: number, bytes: number): Generator<Buffer> 
   const block = fieldsBlock(GRPC_CALL);
   yield frame(FRAME_TYPE.headers, { flags: FLAG.endStream, stream, payload: block });
   const payload = bytes === 0 ? Buffer.alloc(0) : fieldsBlock([['a', 'x'.repeat(bytes)]]);
-  for (const piece of repeated(frame(FRAME_TYPE.continuation, { stream, payload }), Math.min(COUNT, 4e6 / (bytes + 9)))) {
+  for (const piece of repeated(
+    frame(FRAME_TYPE.continuation, { stream, payload }),
+    Math.min(COUNT, 4e6 / (bytes + 9)),
+  )) {
     yield piece;
   }
 }
@@ -70,7 +73,9 @@ function* malformed(first: number): Generator<Buffer> {
   for (let at = 0; at < COUNT; at += BATCH) {
     const batch: Buffer[] = [];
     for (let i = at; i < at + BATCH; i += 1) {
-      batch.push(frame(FRAME_TYPE.headers, { flags: FLAG.endHeaders | FLAG.endStream, stream: first + 2 * i, payload: block }));
+      batch.push(
+        frame(FRAME_TYPE.headers, { flags: FLAG.endHeaders | FLAG.endStream, stream: first + 2 * i, payload: block }),
+      );
     }
     yield Buffer.concat(batch);
   }
