@@ -35,7 +35,7 @@ test('the agent that drifts itself gets PERMISSION_DENIED and the drift code for
   await connection.closed;
   assert.ok((await begun.over) !== 0);
   assert.ok((await waiting.over) !== 0);
-  const ended = await planner.waitForVerdict({ event: 'session_terminated' });
+  const ended = await planner.waitFor('session_terminated');
   for (const { 'x-ait-correlation-id': id } of [first.trailers, second.head]) assert.equal(id, ended['correlationId']);
 });
 
@@ -49,7 +49,7 @@ test('where the peer drifts, and does not cut itself off, the caller is told whi
   assert.deepEqual([second.head['grpc-status'], second.head['x-ait-refused']], ['7', 'MODEL_DRIFT']);
   await connection.closed;
   assert.ok((await begun.over) !== 0);
-  const ended = await planner.waitForVerdict({ event: 'session_terminated' });
+  const ended = await planner.waitFor('session_terminated');
   assert.deepEqual([ended['code'], ended['correlationId']], ['MODEL_DRIFT', first.trailers['x-ait-correlation-id']]);
   const cut = { direction: 'outbound', reason: 'MODEL_DRIFT' };
   assert.equal(await planner.metric('ait_calls_cut_total', cut), 2);
@@ -85,10 +85,13 @@ test('a revocation cuts the calls of the one that is revoked, with its name, and
   const { trailers } = await connection.answer(1);
   await connection.closed;
   assert.ok((await begun.over) !== 0);
-  const ended = await planner.waitForVerdict({ event: 'session_terminated' });
+  const ended = await planner.waitFor('session_terminated');
   assert.equal(trailers['x-ait-correlation-id'], ended['correlationId']);
   // The one who is revoked may learn of it first, and ends the session by itself.
-  assert.ok(['REVOKED', 'PEER_ENDED'].some((code) => trailers['x-ait-refused'] === code), trailers['x-ait-refused']);
+  assert.ok(
+    ['REVOKED', 'PEER_ENDED'].some((code) => trailers['x-ait-refused'] === code),
+    trailers['x-ait-refused'],
+  );
   assert.equal(trailers['x-ait-refused'], ended['code']);
 });
 

@@ -3,7 +3,7 @@ import { connect } from 'node:net';
 import { test } from 'node:test';
 import { ERROR_CODE, FRAME_TYPE } from '../../src/dataplane/http2/protocol.ts';
 import { Attacker } from '../support/attacker.ts';
-import { awaitGrants, CallMesh } from '../support/call-mesh.ts';
+import { CallMesh, changeGrant } from '../support/call-mesh.ts';
 import { beginAnswer, holdCalls } from '../support/held-calls.ts';
 import { HostileCallee, openPeerConnection } from '../support/hostile-http2.ts';
 import { get, GRPC_CALL, RawHttp2, type RawFields } from '../support/raw-http2.ts';
@@ -54,7 +54,8 @@ test('a grant that is narrowed cuts the calls it no longer covers, on both sides
   });
 
   await t.test('the callee gets a reset of each, at once', () =>
-    assert.deepEqual(codes, [ERROR_CODE.CANCEL, ERROR_CODE.CANCEL, ERROR_CODE.CANCEL]));
+    assert.deepEqual(codes, [ERROR_CODE.CANCEL, ERROR_CODE.CANCEL, ERROR_CODE.CANCEL]),
+  );
 
   await t.test('what is still granted goes on, on the same connection and session', async () => {
     connection.data(1, Buffer.from([0, 0, 0, 0, 0]), { end: true });
@@ -87,10 +88,7 @@ test('a grant that is narrowed cuts the calls it no longer covers, on both sides
     const ended = await planner.waitFor('session_terminated');
     // Without a grant nothing is known of the other any more; and the sidecar of the callee may have been first.
     assert.ok(['AGENT_UNKNOWN', 'PEER_ENDED'].some((code) => code === ended['code']));
-    assert.deepEqual(
-      [head['x-ait-refused'], head['x-ait-correlation-id']],
-      [ended['code'], ended['correlationId']],
-    );
+    assert.deepEqual([head['x-ait-refused'], head['x-ait-correlation-id']], [ended['code'], ended['correlationId']]);
     const again = world.connect();
     await again.closed;
   });
@@ -135,13 +133,7 @@ test('each side cuts by itself: the sidecar of the caller where that of the call
     [':status', '200'],
     ['content-type', 'application/grpc'],
   ]);
-  await mesh.authority.writePolicy('grants/planner', {
-    kind: 'Grant',
-    from: 'planner',
-    to: ['researcher'],
-    calls: NARROW,
-  });
-  await awaitGrants(planner, ([grant]) => grant?.calls !== undefined);
+  await changeGrant(mesh, NARROW, [planner]);
   const { trailers } = await caller.answer(1);
   assert.deepEqual([trailers['grpc-status'], trailers['x-ait-refused']], ['7', 'CALL_NOT_GRANTED']);
   const reset = await hostile.hear(({ type }) => type === FRAME_TYPE.rstStream, 'RST_STREAM');

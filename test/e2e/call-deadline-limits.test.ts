@@ -14,36 +14,57 @@ test('a deadline that is none is refused, one that is too long is lowered, and o
   const arrived = () => taken.at(-1)?.headers['grpc-timeout'];
 
   await t.test('absurd deadlines: INVALID_ARGUMENT, and nothing arrives', async () => {
-    for (const value of ['-1S', '99999999999H', '1', 'S', '', '1s', '1.5S', '0x1S', '1S ', '+1S', '１S', '1S,2S', 'NaN']) {
+    for (const value of [
+      '-1S',
+      '99999999999H',
+      '1',
+      'S',
+      '',
+      '1s',
+      '1.5S',
+      '0x1S',
+      '1S ',
+      '+1S',
+      '１S',
+      '1S,2S',
+      'NaN',
+    ]) {
       const isField = !value.endsWith(' ');
       const { head, resetCode } = await connection.call(next(), timeout(Buffer.from(value).toString('latin1')));
-      if (isField) assert.deepEqual([head['grpc-status'], head['x-ait-refused']], ['3', 'CALL_DEADLINE_INVALID'], value);
+      if (isField)
+        assert.deepEqual([head['grpc-status'], head['x-ait-refused']], ['3', 'CALL_DEADLINE_INVALID'], value);
       else assert.equal(resetCode, 1, 'a blank at its end is no field value');
     }
     const twice: RawFields = [...timeout('1S'), ['grpc-timeout', '2S']];
     assert.equal((await connection.call(next(), twice)).resetCode, 1, 'two of them are malformed');
-    assert.deepEqual(taken, []);
+    assert.equal(taken.length, 0);
   });
 
-  await t.test('deadlines up to the ceiling go on as they are, longer ones as the ceiling, none as the ceiling', async () => {
-    for (const [value, expected] of [
-      ['1S', '1S'],
-      ['2000m', '2000m'],
-      ['1999999u', '1999999u'],
-      ['2001m', '2000m'],
-      ['99999999H', '2000m'],
-      ['3S', '2000m'],
-    ] as const) {
-      assert.equal((await connection.call(next(), timeout(value))).trailers['grpc-status'], '0');
-      assert.equal(arrived(), expected, value);
-    }
-    assert.equal((await connection.call(next(), GRPC_CALL)).trailers['grpc-status'], '0');
-    assert.equal(arrived(), '2000m');
-    const { length } = taken;
-    await connection.call(next(), [...GRPC_CALL.filter(([name]) => name !== 'content-type')]);
-    assert.equal(taken.length, length + 1);
-    assert.equal(arrived(), undefined, 'deadlines are of gRPC');
-  });
+  await t.test(
+    'deadlines up to the ceiling go on as they are, longer ones as the ceiling, none as the ceiling',
+    async () => {
+      for (const [value, expected] of [
+        ['1S', '1S'],
+        ['2000m', '2000m'],
+        ['1999999u', '1999999u'],
+        ['2001m', '2000m'],
+        ['99999999H', '2000m'],
+        ['3S', '2000m'],
+      ] as const) {
+        assert.equal((await connection.call(next(), timeout(value))).trailers['grpc-status'], '0');
+        assert.equal(arrived(), expected, value);
+      }
+      assert.equal((await connection.call(next(), GRPC_CALL)).trailers['grpc-status'], '0');
+      assert.equal(arrived(), '2000m');
+      const { length } = taken;
+      await connection.call(
+        next(),
+        GRPC_CALL.filter(([name]) => name !== 'content-type'),
+      );
+      assert.equal(taken.length, length + 1);
+      assert.equal(arrived(), undefined, 'deadlines are of gRPC');
+    },
+  );
 
   await t.test('a call that nobody ends is cut when the ceiling has passed', async () => {
     let reset: number | undefined;

@@ -47,7 +47,8 @@ test('what a message claims to become costs the sidecars nothing: they pass byte
     for (let at = 0; at < message.length; at += 10_000) {
       const piece = message.subarray(at, at + 10_000);
       connection.data(1, piece, { end: at + 10_000 >= message.length });
-      if (at + 10_000 < message.length) await connection.hear(({ stream, type }) => stream === 1 && type === 1, 'an answer');
+      if (at + 10_000 < message.length)
+        await connection.hear(({ stream, type }) => stream === 1 && type === 1, 'an answer');
     }
     assert.equal((await connection.answer(1)).trailers['grpc-status'], '0');
     const [last] = [taken.at(-1)];

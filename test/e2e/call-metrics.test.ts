@@ -65,14 +65,17 @@ test('calls are counted once on each side, by names that no caller can choose, a
     ]);
   });
 
-  await t.test('durations of those that went on, bytes, messages, what is under way, how long the gate held them', async () => {
-    const peer = { direction: 'outbound', peer: 'researcher' };
-    assert.equal(await planner.metric('ait_call_duration_seconds_count', peer), 7);
-    assert.equal(await planner.metric('ait_calls_inflight', peer), 0);
-    assert.equal(await planner.metric('ait_call_bytes_total', { ...peer, way: 'response' }), 3 * 5 + 2 * 8);
-    assert.equal(await planner.metric('ait_call_messages_total', { ...peer, way: 'response' }), 3);
-    assert.ok((await planner.metric('ait_gate_overhead_seconds_count')) > 0);
-  });
+  await t.test(
+    'durations of those that went on, bytes, messages, what is under way, how long the gate held them',
+    async () => {
+      const peer = { direction: 'outbound', peer: 'researcher' };
+      assert.equal(await planner.metric('ait_call_duration_seconds_count', peer), 7);
+      assert.equal(await planner.metric('ait_calls_inflight', peer), 0);
+      assert.equal(await planner.metric('ait_call_bytes_total', { ...peer, way: 'response' }), 3 * 5 + 2 * 8);
+      assert.equal(await planner.metric('ait_call_messages_total', { ...peer, way: 'response' }), 3);
+      assert.ok((await planner.metric('ait_gate_overhead_seconds_count')) > 0);
+    },
+  );
 
   await t.test('a line for each, without query and headers', async () => {
     const line = await planner.waitFor('call', ({ path }) => path === '/docs/a');
@@ -89,7 +92,10 @@ test('calls are counted once on each side, by names that no caller can choose, a
         responseBytes: 8,
       },
     );
-    const last = await planner.waitFor('call', ({ source: from, status: code }) => code === 'PERMISSION_DENIED' && from === 'app');
+    const last = await planner.waitFor(
+      'call',
+      ({ source: from, status: code }) => code === 'PERMISSION_DENIED' && from === 'app',
+    );
     assert.match(String(last['traceparent']), /^00-/);
     const refused = await planner.waitFor('call', ({ path }) => path === '/made-up-7');
     assert.deepEqual([refused['source'], refused['code'], refused['label']], ['sidecar', 'CALL_NOT_GRANTED', 'other']);
@@ -99,19 +105,22 @@ test('calls are counted once on each side, by names that no caller can choose, a
   });
   connection.socket.destroy();
 
-  await t.test('a call that the peer’s sidecar refused is the peer’s on one side, and its own on the other', async () => {
-    // Only the sidecar of the callee knows of the deadline that is none: the one of the caller is an attacker's.
-    const attacker = await Attacker.of(t, mesh);
-    const exchange = await attacker.admitted(researcher.inbound, attacker.member('planner', planner.measurement));
-    const hostile = (await openPeerConnection(attacker, researcher, exchange)).begin();
-    await hostile.call(1, [...GRPC_CALL, ['grpc-timeout', '-1S']]);
-    const counted = await callsOf(researcher, 'inbound');
-    assert.deepEqual(
-      counted.filter(({ source }) => source === 'sidecar'),
-      [{ method: 'POST /interop.Test/*', code: 'INVALID_ARGUMENT', source: 'sidecar', count: 1 }],
-    );
-    exchange.destroy();
-  });
+  await t.test(
+    'a call that the peer’s sidecar refused is the peer’s on one side, and its own on the other',
+    async () => {
+      // Only the sidecar of the callee knows of the deadline that is none: the one of the caller is an attacker's.
+      const attacker = await Attacker.of(t, mesh);
+      const exchange = await attacker.admitted(researcher.inbound, attacker.member('planner', planner.measurement));
+      const hostile = (await openPeerConnection(attacker, researcher, exchange)).begin();
+      await hostile.call(1, [...GRPC_CALL, ['grpc-timeout', '-1S']]);
+      const counted = await callsOf(researcher, 'inbound');
+      assert.deepEqual(
+        counted.filter(({ source }) => source === 'sidecar'),
+        [{ method: 'POST /interop.Test/*', code: 'INVALID_ARGUMENT', source: 'sidecar', count: 1 }],
+      );
+      exchange.destroy();
+    },
+  );
 });
 
 test('what the sidecar of the callee refuses, that of the caller counts as the word of the peer', async (t) => {

@@ -67,7 +67,7 @@ test('no spelling of a path leads past a grant that lists calls', async (t) => {
     assert.deepEqual(await ask('/docs/a', 'GET '), MALFORMED);
   });
 
-  assert.deepEqual(taken, [], 'none of them has arrived');
+  assert.equal(taken.length, 0, 'none of them has arrived');
 
   await t.test('what is granted arrives as it was sent, query and all', async () => {
     for (const path of ['/docs/a', '/docs/a/b?x=../../admin;a=//', '/items/%C3%A4/view', '/plain?', '/docs/a%20b']) {

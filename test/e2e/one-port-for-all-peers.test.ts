@@ -43,7 +43,7 @@ async function startWorld(t: TestContext): Promise<World> {
       planner: {
         calls: ['researcher', 'writer', 'absent'],
         config: { outbound: { listen: '127.0.0.1:0' } },
-        peers: { writer: { listen: undefined } as never },
+        peers: { writer: { listen: undefined } },
       },
       researcher: { app: false, config: { app: { address: researcher } } },
       writer: { app: false, config: { app: { address: writer } } },
@@ -110,36 +110,45 @@ test('on one port the authority of the first call says whom the connection is fo
     });
   }
 
-  await t.test('another authority on the same connection: 421, gRPC or not, and the callee never hears of it', async () => {
-    const connection = world.connect();
-    assert.equal((await connection.call(1, to('researcher.mesh'))).head['x-answered-by'], 'researcher');
-    const before = taken.writer.length;
-    const plain = await connection.call(3, to('writer.mesh'));
-    assert.deepEqual([plain.head[':status'], plain.head['x-ait-refused']], ['421', 'AUTHORITY_MISDIRECTED']);
-    const grpc = await connection.call(5, grpcTo('writer.mesh'));
-    assert.deepEqual([grpc.head['grpc-status'], grpc.head['x-ait-refused']], ['5', 'AUTHORITY_MISDIRECTED']);
-    const byHost = to('researcher.mesh');
-    const { resetCode } = await connection.call(7, [...byHost, ['host', 'writer.mesh']]);
-    assert.equal(resetCode, 1, 'host and :authority must agree');
-    const onlyHost = byHost.filter(([name]) => name !== ':authority');
-    assert.equal((await connection.call(9, [...onlyHost, ['host', 'writer.mesh']])).head[':status'], '421');
-    assert.equal((await connection.call(11, to('researcher'))).head['x-answered-by'], 'researcher', 'it goes on');
-    assert.equal(taken.writer.length, before);
-    connection.socket.destroy();
-  });
+  await t.test(
+    'another authority on the same connection: 421, gRPC or not, and the callee never hears of it',
+    async () => {
+      const connection = world.connect();
+      assert.equal((await connection.call(1, to('researcher.mesh'))).head['x-answered-by'], 'researcher');
+      const before = taken.writer.length;
+      const plain = await connection.call(3, to('writer.mesh'));
+      assert.deepEqual([plain.head[':status'], plain.head['x-ait-refused']], ['421', 'AUTHORITY_MISDIRECTED']);
+      const grpc = await connection.call(5, grpcTo('writer.mesh'));
+      assert.deepEqual([grpc.head['grpc-status'], grpc.head['x-ait-refused']], ['5', 'AUTHORITY_MISDIRECTED']);
+      const byHost = to('researcher.mesh');
+      const { resetCode } = await connection.call(7, [...byHost, ['host', 'writer.mesh']]);
+      assert.equal(resetCode, 1, 'host and :authority must agree');
+      const onlyHost = byHost.filter(([name]) => name !== ':authority');
+      assert.equal((await connection.call(9, [...onlyHost, ['host', 'writer.mesh']])).head[':status'], '421');
+      assert.equal((await connection.call(11, to('researcher'))).head['x-answered-by'], 'researcher', 'it goes on');
+      assert.equal(taken.writer.length, before);
+      connection.socket.destroy();
+    },
+  );
 
-  await t.test('a peer that cannot be reached: UNAVAILABLE with the reason and an id on record, not a hang', async () => {
-    const connection = world.connect();
-    const { head } = await connection.call(1, grpcTo('absent.mesh'));
-    assert.deepEqual([head['grpc-status'], head['x-ait-refused']], ['14', 'PEER_ADDRESS_UNKNOWN']);
-    await connection.closed;
-    const plain = world.connect();
-    const answer = await plain.call(1, to('absent.mesh'));
-    assert.equal(answer.head[':status'], '503');
-    await plain.closed;
-    await planner.waitForVerdict({ code: 'PEER_ADDRESS_UNKNOWN' });
-    assert.equal(await planner.metric('ait_calls_total', { peer: 'absent', code: 'UNAVAILABLE', source: 'sidecar' }), 1);
-  });
+  await t.test(
+    'a peer that cannot be reached: UNAVAILABLE with the reason and an id on record, not a hang',
+    async () => {
+      const connection = world.connect();
+      const { head } = await connection.call(1, grpcTo('absent.mesh'));
+      assert.deepEqual([head['grpc-status'], head['x-ait-refused']], ['14', 'PEER_ADDRESS_UNKNOWN']);
+      await connection.closed;
+      const plain = world.connect();
+      const answer = await plain.call(1, to('absent.mesh'));
+      assert.equal(answer.head[':status'], '503');
+      await plain.closed;
+      await planner.waitForVerdict({ code: 'PEER_ADDRESS_UNKNOWN' });
+      assert.equal(
+        await planner.metric('ait_calls_total', { peer: 'absent', code: 'UNAVAILABLE', source: 'sidecar' }),
+        1,
+      );
+    },
+  );
 
   await t.test('what is no HTTP/2 is refused there: nobody could say whom it is for', async () => {
     const [host, port] = address.split(':');

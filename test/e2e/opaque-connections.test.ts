@@ -1,25 +1,18 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { awaitGrants } from '../support/call-mesh.ts';
+import { changeGrant } from '../support/call-mesh.ts';
 import { Attacker } from '../support/attacker.ts';
 import { dataOf, openData } from '../support/hostile-data.ts';
-import { startMesh, type TestMesh } from '../support/mesh.ts';
+import { startMesh } from '../support/mesh.ts';
 import { pollUntil } from '../support/poll-until.ts';
 
 const CALLS = ['POST /test.Test/*'];
-
-async function grant(mesh: TestMesh, calls?: readonly string[]): Promise<void> {
-  const document = { kind: 'Grant', from: 'planner', to: ['researcher'], ...(calls !== undefined && { calls }) };
-  await mesh.authority.writePolicy('grants/planner', document);
-  const isSo = ([found]: readonly { calls?: readonly unknown[] }[]) =>
-    found !== undefined && (found.calls === undefined) === (calls === undefined);
-  await Promise.all(['planner', 'researcher'].map((name) => awaitGrants(mesh.agent(name), isSo)));
-}
 
 test('a connection whose calls cannot be seen passes under a grant for everything, and under no other', async (t) => {
   const mesh = await startMesh(t, { agents: { planner: { calls: ['researcher'] }, researcher: {} } });
   const [planner, researcher] = [mesh.agent('planner'), mesh.agent('researcher')];
   const { app } = researcher;
+  const grant = (calls?: readonly string[]) => changeGrant(mesh, calls, [planner, researcher]);
   assert.equal(await planner.call('researcher', 'raw bytes'), 'raw bytes');
 
   await t.test('the grant is narrowed meanwhile: cut at once, both ends', async () => {
@@ -28,20 +21,20 @@ test('a connection whose calls cannot be seen passes under a grant for everythin
     await open.read(5);
     const [appSide] = app.sockets;
     const appClosed = new Promise((resolve) => appSide?.once('close', resolve));
-    await grant(mesh, CALLS);
+    await grant(CALLS);
     const since = performance.now();
     await Promise.all([open.closed, appClosed]);
     assert.ok(performance.now() - since < 1000, `${performance.now() - since} ms`);
   });
 
   await t.test('a connection that says nothing yet is refused when it says what is no HTTP/2', async () => {
-    await grant(mesh);
+    await grant();
     const silent = planner.connect('researcher');
     await pollUntil(
       () => researcher.sessions(),
       ([session]) => session?.connections === 1,
     );
-    await grant(mesh, CALLS);
+    await grant(CALLS);
     const [from, received] = [planner.sidecar.mark(), app.received.length];
     silent.socket.write('raw bytes after all');
     await silent.closed;
@@ -52,7 +45,10 @@ test('a connection whose calls cannot be seen passes under a grant for everythin
   for (const [name, words] of [
     ['other bytes', 'raw bytes'],
     ['HTTP/1.1', 'GET / HTTP/1.1\r\nHost: researcher\r\n\r\n'],
-    ['HTTP/1.1 that wants to become HTTP/2', 'GET / HTTP/1.1\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n\r\n'],
+    [
+      'HTTP/1.1 that wants to become HTTP/2',
+      'GET / HTTP/1.1\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n\r\n',
+    ],
     ['almost the preface of HTTP/2', 'PRX * HTTP/2.0\r\n\r\nSM\r\n\r\n'],
     ['the preface of HTTP/2, broken at its end', 'PRI * HTTP/2.0\r\n\r\nXX\r\n\r\nDROP TABLE agents'],
     ['TLS', '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03'],
@@ -84,7 +80,7 @@ test('a connection whose calls cannot be seen passes under a grant for everythin
   });
 
   await t.test('with a grant for everything it passes again', async () => {
-    await grant(mesh);
+    await grant();
     assert.equal(await planner.call('researcher', 'raw bytes'), 'raw bytes');
   });
 });

@@ -5,7 +5,7 @@ import { CallMesh } from '../support/call-mesh.ts';
 import { openPeerConnection } from '../support/hostile-http2.ts';
 import { frame } from '../support/http2-bytes.ts';
 import { FLAG, FRAME_TYPE } from '../../src/dataplane/http2/protocol.ts';
-import { fieldsBlock, get, GRPC_CALL, RawHttp2, type RawFields } from '../support/raw-http2.ts';
+import { fieldsBlock, get, GRPC_CALL, type RawFields, type RawHttp2 } from '../support/raw-http2.ts';
 
 /** Names that an agent, or its framework, could take for the word of its sidecar. */
 const SPOOFED = [
@@ -63,9 +63,7 @@ test('trust rule 24: an agent is told by its sidecar alone who calls, whatever t
     connection.headers(1, [...GRPC_CALL, ...LIES, ['x-mine', 'kept']]);
     connection.data(1, Buffer.from([0, 0, 0, 0, 0]));
     const block = fieldsBlock([...LIES, ['x-own-trailer', 'kept']]);
-    connection.send(
-      frame(FRAME_TYPE.headers, { flags: FLAG.endHeaders | FLAG.endStream, stream: 1, payload: block }),
-    );
+    connection.send(frame(FRAME_TYPE.headers, { flags: FLAG.endHeaders | FLAG.endStream, stream: 1, payload: block }));
     assert.equal((await connection.answer(1)).trailers['grpc-status'], '0');
     connection.socket.destroy();
     const request = taken.at(-1)?.rawHeaders ?? [];
@@ -104,27 +102,30 @@ test('trust rule 24: an agent is told by its sidecar alone who calls, whatever t
     connection.socket.destroy();
   });
 
-  await t.test('an app that answers in the name of a sidecar: removed from heads, information and trailers', async () => {
-    const answerAtOnce = world.server.onStream;
-    const lies = Object.fromEntries(LIES);
-    world.server.onStream = ({ stream }) => {
-      stream.additionalHeaders({ ':status': 103, link: '</style.css>', ...lies });
-      stream.respond({ ':status': 200, 'content-type': 'application/grpc', ...lies }, { waitForTrailers: true });
-      stream.once('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '7', 'x-mine': 'kept', ...lies }));
-      stream.end('x');
-    };
-    const connection = world.connect();
-    const answer = await connection.call(1, GRPC_CALL);
-    assert.deepEqual([answer.trailers['grpc-status'], answer.trailers['x-mine']], ['7', 'kept']);
-    const all = connection.blocks(1);
-    assert.equal(all.length, 3);
-    for (const block of all) assert.deepEqual(identityIn(Object.entries(block).flat()), []);
-    // A refusal that an app pretends to be its sidecar's, without a body, where ours would be.
-    world.server.onStream = ({ stream }) => stream.respond({ ':status': 403, ...lies }, { endStream: true });
-    const refused = await connection.call(3, get('/'));
-    assert.deepEqual(identityIn(Object.entries(refused.head).flat()), []);
-    assert.equal(await planner.metric('ait_calls_total', { source: 'peer' }), 0, 'nobody takes it for the sidecar');
-    world.server.onStream = answerAtOnce;
-    connection.socket.destroy();
-  });
+  await t.test(
+    'an app that answers in the name of a sidecar: removed from heads, information and trailers',
+    async () => {
+      const answerAtOnce = world.server.onStream;
+      const lies = Object.fromEntries(LIES);
+      world.server.onStream = ({ stream }) => {
+        stream.additionalHeaders({ ':status': 103, link: '</style.css>', ...lies });
+        stream.respond({ ':status': 200, 'content-type': 'application/grpc', ...lies }, { waitForTrailers: true });
+        stream.once('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '7', 'x-mine': 'kept', ...lies }));
+        stream.end('x');
+      };
+      const connection = world.connect();
+      const answer = await connection.call(1, GRPC_CALL);
+      assert.deepEqual([answer.trailers['grpc-status'], answer.trailers['x-mine']], ['7', 'kept']);
+      const all = connection.blocks(1);
+      assert.equal(all.length, 3);
+      for (const block of all) assert.deepEqual(identityIn(Object.entries(block).flat()), []);
+      // A refusal that an app pretends to be its sidecar's, without a body, where ours would be.
+      world.server.onStream = ({ stream }) => stream.respond({ ':status': 403, ...lies }, { endStream: true });
+      const refused = await connection.call(3, get('/'));
+      assert.deepEqual(identityIn(Object.entries(refused.head).flat()), []);
+      assert.equal(await planner.metric('ait_calls_total', { source: 'peer' }), 0, 'nobody takes it for the sidecar');
+      world.server.onStream = answerAtOnce;
+      connection.socket.destroy();
+    },
+  );
 });

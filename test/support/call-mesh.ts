@@ -1,10 +1,7 @@
 import { connect } from 'node:net';
 import type { TestContext } from 'node:test';
-import type { Grant } from '../../src/domain/grant-policy.ts';
-import { readState } from './forged-state.ts';
 import { ScriptedHttp2Server, type TakenStream } from './http2-exchange.ts';
 import { startMesh, type AgentSpec, type TestMesh } from './mesh.ts';
-import { pollUntil } from './poll-until.ts';
 import { RawHttp2, type RawFields } from './raw-http2.ts';
 import type { Enforcement, TestAgent } from './test-agent.ts';
 
@@ -82,25 +79,15 @@ export class CallMesh {
     }
   }
 
-  /** Changes what planner may call; returns when both sidecars know. `undefined`: every call; empty: nothing at all. */
+  /** As {@link changeGrant}, for both. */
   async grant(calls: readonly string[] | undefined): Promise<void> {
-    const { mesh, planner, researcher } = this;
-    const withdrawn = calls?.length === 0;
-    const terms = withdrawn ? { state: 'withdrawn' } : calls !== undefined && { calls };
-    const document = { kind: 'Grant', from: 'planner', to: ['researcher'], ...terms };
-    await mesh.authority.writePolicy('grants/planner', document);
-    const expected = calls?.map((pattern) => pattern.split(' ').at(-1));
-    const isSo = (grants: readonly Grant[]) =>
-      withdrawn
-        ? grants.length === 0
-        : grants.length === 1 && String(grants[0]?.calls?.map(({ path }) => path)) === String(expected);
-    await Promise.all([planner, researcher].map((agent) => awaitGrants(agent, isSo)));
+    await changeGrant(this.mesh, calls, [this.planner, this.researcher]);
   }
 
   #answer(taken: TakenStream): void {
     this.taken.push(taken);
     const { stream } = taken;
-    stream.on('trailers', (_headers, _flags, raw: string[]) => this.trailers.push(raw));
+    stream.on('trailers', (_headers: object, _flags: number, raw: string[]) => this.trailers.push(raw));
     stream.resume();
     const isGrpc = String(taken.headers['content-type']).startsWith('application/grpc');
     if (!isGrpc) {
@@ -114,12 +101,19 @@ export class CallMesh {
   }
 }
 
-/** Until the state in force of a sidecar has such grants. */
-export async function awaitGrants(agent: TestAgent, isSo: (grants: readonly Grant[]) => boolean): Promise<void> {
-  const state = await pollUntil(
-    // The file may not be there yet.
-    () => readState(agent).catch(() => undefined),
-    (kept) => kept !== undefined && isSo(kept.objects.flatMap((each) => (each.kind === 'grant' ? [each.value] : []))),
-  );
-  await agent.waitFor('state_applied', ({ revision }) => Number(revision) >= (state?.head.revision ?? 0));
+/**
+ * Changes what planner may call at researcher, to something else than before; returns when these sidecars know. What they
+ * keep on disk comes later, and may be held up by it.
+ *
+ * @param calls `undefined`: every call; empty: nothing at all
+ */
+export async function changeGrant(
+  mesh: TestMesh,
+  calls: readonly string[] | undefined,
+  told: readonly TestAgent[],
+): Promise<void> {
+  const terms = calls?.length === 0 ? { state: 'withdrawn' } : calls !== undefined && { calls };
+  const since = told.map((agent) => ({ agent, from: agent.sidecar.mark() }));
+  await mesh.authority.writePolicy('grants/planner', { kind: 'Grant', from: 'planner', to: ['researcher'], ...terms });
+  await Promise.all(since.map(({ agent, from }) => agent.waitFor('state_applied', () => true, { from })));
 }

@@ -44,6 +44,15 @@ export function fieldsBlock(fields: RawFields): Buffer {
 
 const MAX_HEARD = 10_000;
 
+export interface RawHttp2Options {
+  /** What was read of the connection already. */
+  readonly before?: Buffer;
+  /** A server hears the preface first. Default `client`. */
+  readonly role?: 'client' | 'server';
+  /** False for who is in the middle of a frame for long. */
+  readonly acknowledges?: boolean;
+}
+
 /**
  * One end of an HTTP/2 connection of which the test writes every frame itself, well-formed or not, and reads every frame
  * that comes. It acknowledges SETTINGS and PING, and does nothing else on its own.
@@ -62,14 +71,9 @@ export class RawHttp2 {
   #over = false;
   #wake = (): void => undefined;
 
-  /**
-   * @param before what was read of the connection already
-   * @param role a server hears the preface first
-   * @param acknowledges false for who is in the middle of a frame for long
-   */
   constructor(
     socket: Duplex,
-    { before = Buffer.alloc(0), role = 'client' as 'client' | 'server', acknowledges = true } = {},
+    { before = Buffer.alloc(0), role = 'client', acknowledges = true }: RawHttp2Options = {},
   ) {
     this.socket = socket;
     this.#acknowledges = acknowledges;
@@ -156,7 +160,7 @@ export class RawHttp2 {
         ((heard.type === FRAME_TYPE.headers || heard.type === FRAME_TYPE.data) &&
           (heard.flags & FLAG.endStream) !== 0));
     const last = await this.hear(ends, `the end of stream ${stream}`, deadlineMs);
-    const blocks = (this.#blocks.get(stream) ?? []).filter(({ fields }) => !/^1/.test(fields[':status'] ?? ''));
+    const blocks = (this.#blocks.get(stream) ?? []).filter(({ fields }) => fields[':status']?.startsWith('1') !== true);
     const head = blocks.find(({ fields }) => fields[':status'] !== undefined)?.fields ?? {};
     const trailers = blocks.find(({ fields, end }) => end && fields !== head)?.fields ?? {};
     return {
