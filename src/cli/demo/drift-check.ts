@@ -41,7 +41,7 @@ export async function watchDrift(
   ]);
 
   const status = String(ended.json?.['status']);
-  claim(status === 'UNAVAILABLE', `the call in flight ended with ${status}`);
+  claim(status === 'PERMISSION_DENIED', `the call in flight ended with ${status}`);
   const open = [...(await stage.sessions('planner')), ...(await stage.sessions('researcher'))].filter(
     ({ state }) => state === 'live',
   );
