@@ -102,6 +102,8 @@ async function withData(session: Session, { deps, registry }: Speaker): Promise<
     state: () => ports.state(),
     ownRejection: () => undefined,
     peers: () => new Map(),
+    budget: { take: () => true, give: () => undefined },
+    health: { observe: () => undefined },
   });
   const carried = data.connection.carry(session, { registry, metrics, decisions, calls, direction: 'outbound' });
   return { session: over, data: carried.then(nowMs) };

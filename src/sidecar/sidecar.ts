@@ -261,6 +261,8 @@ export function createSidecar(options: SidecarOptions): Sidecar {
     peers: () => live.peers,
     state: () => membership.state,
     ownRejection,
+    budget,
+    health: pool,
   });
   const control = new ControlServer((call, peer) => {
     const giveUp = () => peer.raw.destroy();

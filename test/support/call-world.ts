@@ -89,6 +89,11 @@ export function callWorld(calls: object = {}) {
   const world = {
     state: stateWith([{ id: 'g1', calls: [{ path: '/search.v1.Search/*' }] }]) as MeshState | undefined,
     own: undefined as Rejection | undefined,
+    /** How many more calls of ours may be open, and how many have been given back. */
+    room: 1,
+    given: 0,
+    /** What was told of the called instance. */
+    health: [] as string[],
   };
   const policyFor = createCallPolicies({
     self: PLANNER,
@@ -99,6 +104,8 @@ export function callWorld(calls: object = {}) {
     settings,
     state: () => world.state,
     ownRejection: () => world.own,
+    budget: { take: () => world.room > 0, give: () => void (world.given += 1) },
+    health: { observe: (_session, outcome) => void world.health.push(outcome) },
   });
   const scrape = async () => {
     counters.sweep();

@@ -28,7 +28,7 @@ export interface AgentSpec {
   /** More members of its entries under `peers`, by name. */
   readonly peers?: Readonly<Record<string, object>>;
   /** More members of the sidecar's configuration; sections are merged. */
-  readonly config?: Readonly<Record<string, object | string>>;
+  readonly config?: Readonly<Record<string, object | string | boolean>>;
   readonly enforcement?: Enforcement;
   /** What its join credential is good for. Default: as {@link TestAuthority.credential} has it. */
   readonly credential?: { readonly uses?: number; readonly expires?: string };
@@ -101,7 +101,7 @@ export class TestMesh {
     const app = spec.app === true ? await TestApp.start() : undefined;
     if (app !== undefined) this.#apps.push(app);
     const { calls = [], addresses = {}, peers = {}, config = {}, enforcement } = spec;
-    const basis: Record<string, object | string> = {
+    const basis: Record<string, object | string | boolean> = {
       state_dir: join(folder, 'state'),
       authority: { join_credential: credential },
       inbound: { listen: '127.0.0.1:0' },

@@ -28,7 +28,7 @@ export interface TestAgentInput {
   readonly files: AgentFiles;
   readonly measurement: Measurement;
   readonly app: TestApp | undefined;
-  readonly config: Record<string, object | string>;
+  readonly config: Record<string, object | string | boolean>;
   readonly enforcement: Enforcement | undefined;
 }
 
@@ -48,7 +48,7 @@ export class TestAgent {
   readonly #app: TestApp | undefined;
   readonly #input: TestAgentInput;
   /** The sidecar's configuration; what is changed counts from the next {@link start} on. */
-  readonly config: Record<string, object | string>;
+  readonly config: Record<string, object | string | boolean>;
   readonly processes: LoggedProcess[] = [];
   /** Arguments for Node.js from the next start on. */
   nodeOptions: readonly string[] = [];

@@ -66,8 +66,12 @@ export interface CallOutcome {
  * An implementation must not throw.
  */
 export interface CallPolicy {
-  /** Whether a call may go on. Asked before the callee sees a byte of it, and again whenever permissions change. */
-  decide(request: CallRequest): CallDecision;
+  /**
+   * Whether a call may go on. Asked before the callee sees a byte of it; when it is permitted then, {@link started} follows.
+   *
+   * @param isOpen whether it goes on already, and is judged again because permissions may have changed. Default false.
+   */
+  decide(request: CallRequest, isOpen?: boolean): CallDecision;
   /** A call has been permitted and goes on. */
   started(call: Call): void;
   /** A call has ended, or was refused; told once for each. Without {@link started} where it was refused at once. */

@@ -1,7 +1,7 @@
 import { rejection } from '../../domain/rejection.ts';
 import type { DataPiece, FrameSink } from '../http2/frame-sink.ts';
 import { ConnectionError, ERROR_CODE, MAX_31_BITS } from '../http2/protocol.ts';
-import type { CallRequest } from './call.ts';
+import type { CallDecision, CallRequest } from './call.ts';
 import { CallStream } from './call-stream.ts';
 import type { GateCore } from './gate-core.ts';
 import { prepareRequest, type PreparedRequest } from './prepared-heads.ts';
@@ -96,14 +96,9 @@ export class ClientFrames implements FrameSink {
       this.#reset(streamId, ERROR_CODE.PROTOCOL_ERROR);
       return;
     }
-    const decision = policy.decide(request);
-    const refused = !decision.permitted
-      ? decision.rejection
-      : timeoutInvalid
-        ? rejection('CALL_DEADLINE_INVALID', 'grpc-timeout is no deadline')
-        : undefined;
-    if (refused !== undefined) {
-      core.refuse({ streamId, request, label: decision.label }, refused, endStream);
+    const decision = timeoutInvalid ? WITHOUT_DEADLINE : policy.decide(request);
+    if (!decision.permitted) {
+      core.refuse({ streamId, request, label: decision.label }, decision.rejection, endStream);
       this.#core.clientFlood.spend('refused');
       return;
     }
@@ -295,6 +290,12 @@ export class ClientFrames implements FrameSink {
     }
   }
 }
+
+const WITHOUT_DEADLINE: CallDecision = {
+  permitted: false,
+  label: 'other',
+  rejection: rejection('CALL_DEADLINE_INVALID', 'grpc-timeout is no deadline'),
+};
 
 function tooLarge() {
   return rejection('CALL_HEADERS_TOO_LARGE', 'the header list is larger than this sidecar was told to take');

@@ -6,7 +6,7 @@ import { FrameDebt } from './frame-debt.ts';
 import { GateCore, type GateOptions } from './gate-core.ts';
 import { ServerFrames } from './server-frames.ts';
 
-export type { GateLimits, GateOptions } from './gate-core.ts';
+export type { GateOptions } from './gate-core.ts';
 
 /** CONTINUATION frames of one header block. */
 const MAX_CONTINUATIONS = 16;
@@ -104,7 +104,7 @@ export class Gate {
     if (this.#over) return;
     this.#at();
     for (const stream of this.core.streams.values()) {
-      const decision = this.#options.policy.decide(stream.request);
+      const decision = this.#options.policy.decide(stream.request, true);
       if (!decision.permitted) this.core.cut(stream, decision.rejection);
     }
   }
@@ -115,7 +115,9 @@ export class Gate {
     this.#at();
     const { now } = this.core;
     if (!this.#clientFrames.begun && now - this.#openedAt > BEGIN_MS) {
-      this.end(reject('PREFACE_TIMEOUT', `no HTTP/2 preface and SETTINGS within ${BEGIN_MS} ms`));
+      const rejection = reject('PREFACE_TIMEOUT', `no HTTP/2 preface and SETTINGS within ${BEGIN_MS} ms`);
+      this.#options.policy.violated(rejection);
+      this.end(rejection);
     } else if (now - (this.#clientDebt.since ?? now) > BEGIN_MS) {
       this.#clientFailed(new ConnectionError('ENHANCE_YOUR_CALM', `a frame took more than ${BEGIN_MS} ms to come`));
     } else if (now - (this.#serverDebt.since ?? now) > BEGIN_MS) {

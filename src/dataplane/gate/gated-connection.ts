@@ -8,6 +8,8 @@ import { Gate, type GateOptions } from './gate.ts';
 const MAX_WAITING = 262_144;
 /** So long may the last words to an end take to leave, ms. */
 const LAST_WORDS_MS = 50;
+/** The peer resets its connections before it says why: so long may its word take to arrive, ms. */
+const REASON_MS = 100;
 /** One end is gone in good order: so long may the other take to get rid of what it still has to deliver, ms. */
 const LINGER_MS = 5000;
 /** Silence after which a connection with nothing under way may be closed, ms. */
@@ -57,6 +59,7 @@ export class GatedConnection {
   #quietSince: number;
   #cancelLook = (): void => undefined;
   #cancelLinger = (): void => undefined;
+  #cancelReason = (): void => undefined;
 
   constructor({ client, server }: GatedEnds, options: GatedConnectionOptions) {
     this.#client = client;
@@ -171,6 +174,7 @@ export class GatedConnection {
     open.delete(this);
     this.#cancelLook();
     this.#cancelLinger();
+    this.#cancelReason();
     // Whoever was still waiting has gone with the sockets; those who count calls are told.
     this.#gate.clientGone();
     this.#resolve(this.#failed ? 'reset' : 'finished');
@@ -187,8 +191,10 @@ export class GatedConnection {
     if (this.#failed) return;
     this.#failed = true;
     end.reset();
-    this.#ended(end);
     this.#linger(this.#other(end));
+    if (end === this.#client || this.#options.direction === 'inbound' || this.#gate.openCalls === 0) this.#ended(end);
+    // Most likely it ends the whole session, and then its calls are cut for what the peer says.
+    else this.#cancelReason = after({ delayMs: REASON_MS, run: () => this.#ended(end), keepAlive: false });
   }
 
   /** Writes what the gate has to say, closes what it has ended, and reads no faster than is written. */

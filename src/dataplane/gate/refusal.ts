@@ -1,4 +1,4 @@
-import { REJECTIONS, type Rejection } from '../../domain/rejection.ts';
+import { REJECTIONS, type Rejection, type WireReason } from '../../domain/rejection.ts';
 import { statusDetails } from '../../wire/error-status.ts';
 import { encodeFields } from '../hpack/encoder.ts';
 import { REFUSAL_FIELD } from './reserved-fields.ts';
@@ -18,8 +18,17 @@ export interface RefusalStatus {
   readonly http: number;
 }
 
-export function refusalStatus({ code }: Rejection): RefusalStatus {
-  return { grpc: statusDetails({ grpc: REJECTIONS[code].grpc, code, message: '' }).code, http: REJECTIONS[code].http };
+/** What a peer says so is as final as what we find ourselves: with UNAVAILABLE the caller would try again for nothing. */
+const FINAL: ReadonlySet<WireReason> = new Set(['DRIFT', 'NOT_PERMITTED', 'REVOKED']);
+const DENIED = { grpc: 'PERMISSION_DENIED', http: 403 } as const;
+
+function answerTo({ code, peerSaid }: Rejection) {
+  return peerSaid !== undefined && FINAL.has(peerSaid.reason) ? DENIED : REJECTIONS[code];
+}
+
+export function refusalStatus(rejection: Rejection): RefusalStatus {
+  const { grpc, http } = answerTo(rejection);
+  return { grpc: statusDetails({ grpc, code: rejection.code, message: '' }).code, http };
 }
 
 /**
@@ -32,7 +41,7 @@ export function grpcRefusal({ rejection, correlationId, audience }: RefusalTerms
   const reason = audience === 'own agent' ? rejection.code : REJECTIONS[rejection.code].wire;
   const message = `ait-mesh refused this call: ${reason}, correlation id ${correlationId}`;
   const { code, details } = statusDetails({
-    grpc: REJECTIONS[rejection.code].grpc,
+    grpc: answerTo(rejection).grpc,
     code: reason,
     message,
     metadata: { correlation_id: correlationId },
@@ -49,9 +58,9 @@ export function grpcRefusal({ rejection, correlationId, audience }: RefusalTerms
 
 /** The head, and all, of the answer to a refused call that is not gRPC. It has no body: its bytes would need a window. */
 export function httpRefusal({ rejection, correlationId, audience }: RefusalTerms): Buffer {
-  const { http, wire } = REJECTIONS[rejection.code];
+  const { wire } = REJECTIONS[rejection.code];
   return encodeFields([
-    field(':status', String(http)),
+    field(':status', String(answerTo(rejection).http)),
     field('content-length', '0'),
     field(REFUSAL_FIELD.reason, audience === 'own agent' ? rejection.code : wire),
     field(REFUSAL_FIELD.correlationId, correlationId),

@@ -19,14 +19,14 @@ const RESERVED_PREFIX = 'x-ait-';
 const FOREIGN_IDENTITY: ReadonlySet<string> = new Set(['x-forwarded-client-cert', 'x-spiffe-id', 'x-forwarded-user']);
 
 /**
- * Whether only sidecars may set a field. Underscores count as hyphens, since many frameworks make one of the other, and
- * upper case as lower case; with the suffix of binary metadata it is the same field.
+ * Whether only sidecars may set a field. Whatever is neither letter nor digit counts as a hyphen, since frameworks and
+ * gateways make one of the other, as CGI does; with the suffix of binary metadata it is the same field.
  *
  * @param name well-formed: in HTTP/2 that is in lower case already
  */
 export function isReserved(name: string): boolean {
   if (name.charCodeAt(0) !== LOWER_X) return false;
-  const plain = name.replaceAll('_', '-').replace(/(-bin)+$/, '');
+  const plain = name.replaceAll(/[^a-z0-9]/g, '-').replace(/(-bin)+$/, '');
   return plain.startsWith(RESERVED_PREFIX) || FOREIGN_IDENTITY.has(plain);
 }
 

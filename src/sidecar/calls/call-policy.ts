@@ -4,7 +4,10 @@ import type { MeshState } from '../../domain/mesh-state.ts';
 import { rejection, type Rejection } from '../../domain/rejection.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { directionOf, type DecisionLog } from '../decision-log.ts';
-import type { Session } from '../session/session.ts';
+import type { CallBudget } from '../session/peer-budget.ts';
+import { IN_GOOD_ORDER, type Session } from '../session/session.ts';
+import type { HealthOutcome } from '../session/outlier-ejection.ts';
+import type { InstanceHealth } from '../session/session-pool.ts';
 import type { AccessLog, SessionAccess } from './access-log.ts';
 import type { CallCounters } from './call-counters.ts';
 import { CallPermission } from './call-permission.ts';
@@ -22,6 +25,10 @@ export interface CallPolicyDeps {
   readonly state: () => MeshState | undefined;
   /** Why this sidecar itself is out of order; `undefined`: it is not. */
   readonly ownRejection: () => Rejection | undefined;
+  /** What our own agent may have under way with a peer. */
+  readonly budget: CallBudget;
+  /** Is told how the instances fare that our own agent calls. */
+  readonly health: InstanceHealth;
 }
 
 /** Makes the policy of one data connection of a session. What connections of a session share is made once. */
@@ -70,7 +77,7 @@ class SessionCalls {
   decide(request: CallRequest): CallDecision {
     const decision = this.#permission.decide(request);
     const { session } = this;
-    const standing = this.deps.ownRejection() ?? (session.state === 'live' ? undefined : (session.cause ?? NOT_LIVE));
+    const standing = this.deps.ownRejection() ?? (isServing(session) ? undefined : (session.cause ?? NOT_LIVE));
     if (standing !== undefined) return { permitted: false, label: decision.label, rejection: standing };
     return decision.permitted || !this.#isObserved() ? decision : this.#waive(request, decision);
   }
@@ -102,6 +109,11 @@ class SessionCalls {
   }
 }
 
+/** Whether a session is live, or has ended in good order: then what is open of it goes on to its end. */
+function isServing({ state, cause }: Session): boolean {
+  return state === 'live' || (state === 'ended' && cause !== undefined && IN_GOOD_ORDER.has(cause.code));
+}
+
 /** Whether a missing grant between these is waived: it is as much the caller's as the called one's. */
 export function isObserved(state: MeshState | undefined, parties: readonly SpiffeId[], now: number): boolean {
   return parties.some((id) => now < (state?.agents.get(id)?.observeUntil ?? -Infinity));
@@ -116,8 +128,18 @@ class ConnectionCalls implements CallPolicy {
     this.#of = of;
   }
 
-  decide(request: CallRequest): CallDecision {
-    return this.#of.decide(request);
+  decide(request: CallRequest, isOpen = false): CallDecision {
+    const decision = this.#of.decide(request);
+    if (isOpen || !decision.permitted || !this.#isOurs) return decision;
+    const { session, deps } = this.#of;
+    if (deps.budget.take(session.peer)) return decision;
+    const detail = `as many calls to ${session.peer} are open as may be`;
+    return { permitted: false, label: decision.label, rejection: rejection('CALL_BUDGET_EXCEEDED', detail) };
+  }
+
+  /** Whether our own agent is the caller. */
+  get #isOurs(): boolean {
+    return this.#of.session.role === 'dialler';
   }
 
   started({ streamId }: Call): void {
@@ -128,6 +150,10 @@ class ConnectionCalls implements CallPolicy {
   ended(call: Call, outcome: CallOutcome): void {
     const { counted, access, session, deps } = this.#of;
     const wasUnderWay = this.#underWay.delete(call.streamId);
+    if (wasUnderWay && this.#isOurs) {
+      deps.budget.give(session.peer);
+      if (outcome.source === 'app' && !outcome.cancelled) deps.health.observe(session, healthOf(outcome));
+    }
     if (wasUnderWay) counted.ended(call.label, outcome);
     else counted.refused(call.label, outcome);
     const { rejection: cause, correlationId } = outcome;
@@ -149,4 +175,12 @@ class ConnectionCalls implements CallPolicy {
   held(ms: number): void {
     this.#of.deps.counters.held(ms);
   }
+}
+
+const GRPC_UNAVAILABLE = 14;
+
+/** How the called instance fares, by an answer that is its agent's own. */
+function healthOf({ grpcStatus, httpStatus = 0, resetCode }: CallOutcome): HealthOutcome {
+  const isGateway = httpStatus >= 502 && httpStatus <= 504;
+  return grpcStatus === GRPC_UNAVAILABLE || isGateway || resetCode !== undefined ? 'failed' : 'ok';
 }

@@ -45,7 +45,7 @@ export class RoutedCalls implements CallPolicy {
     const policy = this.#deps.policyOf(session);
     this.#placed = { session, policy };
     for (const call of this.#waiting) {
-      policy.decide(call.request);
+      policy.decide(call.request, true);
       policy.started(call);
     }
     this.#waiting = [];
@@ -56,27 +56,29 @@ export class RoutedCalls implements CallPolicy {
     this.#unplaced = cause;
   }
 
-  decide(request: CallRequest): CallDecision {
+  decide(request: CallRequest, isOpen = false): CallDecision {
     const peers = this.#deps.peers();
     const peer = peerOfAuthority(request.authority, peers.keys());
     if (peer === undefined) return misdirected(`no peer of this agent is called ${JSON.stringify(request.authority)}`);
     if (this.#peer !== undefined && peer !== this.#peer) {
       return misdirected(`this connection leads to ${this.#peer}, and the call is for ${peer}`);
     }
-    const decision = this.#placed?.policy.decide(request) ?? this.#foresee(request, peer);
+    const decision = this.#placed?.policy.decide(request, isOpen) ?? this.#foresee(request, peer, isOpen);
     if (decision.permitted) this.#peer = peer;
     return decision;
   }
 
-  #foresee(request: CallRequest, to: SpiffeId): CallDecision {
-    const { self: from, state, settings, ownRejection, clock } = this.#deps;
+  #foresee(request: CallRequest, to: SpiffeId, isOpen: boolean): CallDecision {
+    const { self: from, state, settings, ownRejection, clock, budget } = this.#deps;
     if (this.#peer !== to) this.#permission = undefined;
     this.#permission ??= new CallPermission({ from, to, state, named: () => settings.named });
     const decision = this.#permission.decide(request);
     const own = ownRejection();
     if (own !== undefined) return { permitted: false, label: decision.label, rejection: own };
-    if (decision.permitted || !isObserved(state(), [from, to], clock.now())) return decision;
-    return { permitted: true, label: decision.label };
+    if (!decision.permitted && !isObserved(state(), [from, to], clock.now())) return decision;
+    if (isOpen || budget.take(to)) return { permitted: true, label: decision.label };
+    const cause = rejection('CALL_BUDGET_EXCEEDED', `as many calls to ${to} are open as may be`);
+    return { permitted: false, label: decision.label, rejection: cause };
   }
 
   started(call: Call): void {
@@ -89,7 +91,11 @@ export class RoutedCalls implements CallPolicy {
       this.#placed.policy.ended(call, outcome);
       return;
     }
-    const { counters, decisions } = this.#deps;
+    const { counters, decisions, budget } = this.#deps;
+    if (this.#peer !== undefined && this.#waiting.some(({ streamId }) => streamId === call.streamId)) {
+      this.#waiting = this.#waiting.filter(({ streamId }) => streamId !== call.streamId);
+      budget.give(this.#peer);
+    }
     const peer = this.#peer === undefined ? 'other' : decisions.peerLabel(this.#peer);
     counters.of('outbound', peer).refused(call.label, outcome);
     const { rejection: cause, correlationId } = outcome;

@@ -1,8 +1,8 @@
 import { reconsider, type AdmissionPorts, type StandingChange } from '../../domain/admission.ts';
-import { REJECTIONS, rejection, type Rejection, type RejectionCode } from '../../domain/rejection.ts';
+import { REJECTIONS, rejection, type Rejection } from '../../domain/rejection.ts';
 import { after, type Clock } from '../../platform/clock.ts';
 import type { DecisionLog } from '../decision-log.ts';
-import type { ControlLink, Session, SessionConnection, SessionTerms } from './session.ts';
+import { IN_GOOD_ORDER, type ControlLink, type Session, type SessionConnection, type SessionTerms } from './session.ts';
 
 export interface SessionRegistryDeps {
   readonly clock: Clock;
@@ -11,9 +11,6 @@ export interface SessionRegistryDeps {
   /** Whether this sidecar itself may have sessions; `undefined`: yes. */
   readonly ownRejection: () => Rejection | undefined;
 }
-
-/** Endings after which open connections may finish what they are doing: nothing is wrong with the peer. */
-const IN_GOOD_ORDER: ReadonlySet<RejectionCode> = new Set(['PEER_DRAINING', 'IDLE']);
 
 /** The dialler closes the control connection that was continued elsewhere; if it does not, we do, in milliseconds. */
 const SUPERSEDED_MS = 5000;

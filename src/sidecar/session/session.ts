@@ -2,12 +2,15 @@ import type { PeerIdentity } from '../../crypto/svid.ts';
 import type { PeerPermit } from '../../domain/admission.ts';
 import type { SpiffeId } from '../../domain/agent-id.ts';
 import type { Role } from '../../domain/identity-token.ts';
-import type { Rejection } from '../../domain/rejection.ts';
+import type { Rejection, RejectionCode } from '../../domain/rejection.ts';
 import type { PeerEnding } from '../../wire/wire-reason.ts';
 import type { PresentedIdentity } from '../identity/presented-identity.ts';
 
 /** `proving`: the exchange is under way. `live`: both sides accepted. `ended`: over, with a cause; never comes back. */
 export type SessionState = 'proving' | 'live' | 'ended';
+
+/** Endings after which open connections may finish what they are doing: nothing is wrong with the peer. */
+export const IN_GOOD_ORDER: ReadonlySet<RejectionCode> = new Set(['PEER_DRAINING', 'IDLE']);
 
 /** A data connection, or the agent's socket behind it: what a session must be able to end at once. */
 export interface SessionConnection {

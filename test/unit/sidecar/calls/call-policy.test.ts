@@ -226,3 +226,33 @@ test('what stands in a log is bounded and printable, whatever was sent', () => {
   assert.match(`${method}${path}`, /^[\x21-\x7e…]*$/);
   assert.ok(method.length < 100);
 });
+
+test('beyond the budget a new call of ours is refused, and one that is open goes on', () => {
+  const { policyFor, world } = callWorld();
+  const policy = policyFor(liveSession());
+  world.room = 0;
+  assert.equal(codeOf(policy.decide(callRequest())), 'CALL_BUDGET_EXCEEDED');
+  assert.equal(policy.decide(callRequest(), true).permitted, true);
+});
+
+test('a call that goes on gives its place back once, and its answer tells how the instance fares', () => {
+  const { policyFor, world } = callWorld();
+  const policy = policyFor(liveSession());
+  const answers = [
+    outcome({ grpcStatus: 0 }),
+    outcome({ grpcStatus: 14 }),
+    outcome({ grpcStatus: undefined, httpStatus: 503 }),
+    outcome({ grpcStatus: undefined, resetCode: 2 }),
+    outcome({ grpcStatus: undefined, resetCode: 8, cancelled: true }),
+    outcome({ grpcStatus: 14, source: 'peer' }),
+    outcome({ grpcStatus: 14, source: 'sidecar', rejection: rejection('PEER_LOST', 'gone') }),
+  ];
+  for (const answer of answers) {
+    policy.decide(callRequest());
+    policy.started(call());
+    policy.ended(call(), answer);
+  }
+  policy.ended(call(), outcome({ grpcStatus: 7, source: 'sidecar', rejection: rejection('CALL_NOT_GRANTED', 'no') }));
+  assert.equal(world.given, answers.length);
+  assert.deepEqual(world.health, ['ok', 'failed', 'failed', 'failed']);
+});
