@@ -100,7 +100,7 @@ export class Conversation {
         const end = this.ends[side];
         this.bare.clock.ms += 10_000;
         end.grant(undefined, 1_000_000 - end.receiveWindow);
-        for (const stream of [...end.streams.values()]) {
+        for (const stream of end.streams.values()) {
           end.grant(stream, 1_000_000 - stream.receiveWindow);
           if (side === 'server' && stream.sentHeads.length === 0) end.heads(stream, [[':status', '200']], false);
           if (!stream.sentEnd) end.data(stream, 10, true);

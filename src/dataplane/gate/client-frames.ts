@@ -1,5 +1,5 @@
 import { rejection } from '../../domain/rejection.ts';
-import type { DataPiece, FrameSink } from '../http2/frame-reader.ts';
+import type { DataPiece, FrameSink } from '../http2/frame-sink.ts';
 import { ConnectionError, ERROR_CODE, MAX_31_BITS } from '../http2/protocol.ts';
 import type { CallDecision, CallRequest } from './call.ts';
 import { CallStream } from './call-stream.ts';

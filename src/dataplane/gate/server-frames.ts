@@ -1,4 +1,4 @@
-import type { DataPiece, FrameSink } from '../http2/frame-reader.ts';
+import type { DataPiece, FrameSink } from '../http2/frame-sink.ts';
 import { ConnectionError, ERROR_CODE, MAX_31_BITS } from '../http2/protocol.ts';
 import type { CallStream } from './call-stream.ts';
 import type { GateCore } from './gate-core.ts';

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { FrameReader, type FrameSink } from '../../../../src/dataplane/http2/frame-reader.ts';
+import { FrameReader } from '../../../../src/dataplane/http2/frame-reader.ts';
+import type { FrameSink } from '../../../../src/dataplane/http2/frame-sink.ts';
 import { ConnectionError } from '../../../../src/dataplane/http2/protocol.ts';
 import { frame, frames } from '../../../support/http2-bytes.ts';
 
