@@ -93,15 +93,20 @@ export class SelfStanding {
     const question = this.#question(generation);
     if (this.#admitting || question === this.#answered) return;
     this.#admitting = true;
+    const measured = this.#deps.measurement();
     const verdict = await admit(this.#candidate(generation), this.#ports(generation));
     this.#admitting = false;
     this.#answered = question;
-    this.#refusal = verdict.admitted ? undefined : { thumbprint: generation.thumbprint, cause: own(verdict.rejection) };
+    this.#refusal = undefined;
     if (verdict.admitted) {
       this.#permit = { thumbprint: generation.thumbprint, permit: verdict.permit };
       // What changed while the signature was being checked is judged now.
       this.evaluate();
-    } else if (this.#permit === undefined) this.#settle(own(verdict.rejection));
+      return;
+    }
+    const cause = own(measured.ok ? inUseOf(verdict.rejection, measured) : verdict.rejection);
+    this.#refusal = { thumbprint: generation.thumbprint, cause };
+    if (this.#permit === undefined) this.#settle(cause);
   }
 
   /** Everything the answer depends on: the same question is not asked twice. */

@@ -18,7 +18,7 @@ export function storySteps(): readonly Step[] {
     {
       name: 'drift: one byte added to the system prompt, during a streaming call',
       expected:
-        'session and all sockets end at both sidecars; the call ends with UNAVAILABLE; metric and explain say system_prompt',
+        'session and all sockets end at both sidecars; the call ends with PERMISSION_DENIED; metric and explain say system_prompt',
       run: async (stage) => {
         const prompt = join(stage.plannerHome, 'prompts/system.md');
         original.set(prompt, readFileSync(prompt, 'utf8'));
@@ -195,5 +195,5 @@ function putBack(files: ReadonlyMap<string, string>): void {
 function inWords({ ownMs, peerMs, connections, backMs }: DriftObservation & { readonly backMs?: number }): string {
   const back = backMs === undefined ? '' : `; back after ${Math.round(backMs)} ms`;
   const cut = `${connections} connection(s) cut ${ownMs.toFixed(1)} ms after the write, at the peer after ${peerMs.toFixed(1)} ms`;
-  return `${cut}; UNAVAILABLE${back}`;
+  return `${cut}; PERMISSION_DENIED${back}`;
 }
