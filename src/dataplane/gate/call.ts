@@ -69,9 +69,9 @@ export interface CallPolicy {
   /**
    * Whether a call may go on. Asked before the callee sees a byte of it; when it is permitted then, {@link started} follows.
    *
-   * @param isOpen whether it goes on already, and is judged again because permissions may have changed. Default false.
+   * @param judgeOnly whether nothing follows: the call goes on already, or is refused for another reason. Default false.
    */
-  decide(request: CallRequest, isOpen?: boolean): CallDecision;
+  decide(request: CallRequest, judgeOnly?: boolean): CallDecision;
   /** A call has been permitted and goes on. */
   started(call: Call): void;
   /** A call has ended, or was refused; told once for each. Without {@link started} where it was refused at once. */

@@ -96,7 +96,8 @@ export class ClientFrames implements FrameSink {
       this.#reset(streamId, ERROR_CODE.PROTOCOL_ERROR);
       return;
     }
-    const decision = timeoutInvalid ? WITHOUT_DEADLINE : policy.decide(request);
+    const judged = policy.decide(request, timeoutInvalid);
+    const decision = judged.permitted && timeoutInvalid ? withoutDeadline(judged.label) : judged;
     if (!decision.permitted) {
       core.refuse({ streamId, request, label: decision.label }, decision.rejection, endStream);
       this.#core.clientFlood.spend('refused');
@@ -291,11 +292,9 @@ export class ClientFrames implements FrameSink {
   }
 }
 
-const WITHOUT_DEADLINE: CallDecision = {
-  permitted: false,
-  label: 'other',
-  rejection: rejection('CALL_DEADLINE_INVALID', 'grpc-timeout is no deadline'),
-};
+function withoutDeadline(label: string): CallDecision {
+  return { permitted: false, label, rejection: rejection('CALL_DEADLINE_INVALID', 'grpc-timeout is no deadline') };
+}
 
 function tooLarge() {
   return rejection('CALL_HEADERS_TOO_LARGE', 'the header list is larger than this sidecar was told to take');

@@ -128,9 +128,9 @@ class ConnectionCalls implements CallPolicy {
     this.#of = of;
   }
 
-  decide(request: CallRequest, isOpen = false): CallDecision {
+  decide(request: CallRequest, judgeOnly = false): CallDecision {
     const decision = this.#of.decide(request);
-    if (isOpen || !decision.permitted || !this.#isOurs) return decision;
+    if (judgeOnly || !decision.permitted || !this.#isOurs) return decision;
     const { session, deps } = this.#of;
     if (deps.budget.take(session.peer)) return decision;
     const detail = `as many calls to ${session.peer} are open as may be`;

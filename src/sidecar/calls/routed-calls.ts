@@ -56,19 +56,19 @@ export class RoutedCalls implements CallPolicy {
     this.#unplaced = cause;
   }
 
-  decide(request: CallRequest, isOpen = false): CallDecision {
+  decide(request: CallRequest, judgeOnly = false): CallDecision {
     const peers = this.#deps.peers();
     const peer = peerOfAuthority(request.authority, peers.keys());
     if (peer === undefined) return misdirected(`no peer of this agent is called ${JSON.stringify(request.authority)}`);
     if (this.#peer !== undefined && peer !== this.#peer) {
       return misdirected(`this connection leads to ${this.#peer}, and the call is for ${peer}`);
     }
-    const decision = this.#placed?.policy.decide(request, isOpen) ?? this.#foresee(request, peer, isOpen);
+    const decision = this.#placed?.policy.decide(request, judgeOnly) ?? this.#foresee(request, peer, judgeOnly);
     if (decision.permitted) this.#peer = peer;
     return decision;
   }
 
-  #foresee(request: CallRequest, to: SpiffeId, isOpen: boolean): CallDecision {
+  #foresee(request: CallRequest, to: SpiffeId, judgeOnly: boolean): CallDecision {
     const { self: from, state, settings, ownRejection, clock, budget } = this.#deps;
     if (this.#peer !== to) this.#permission = undefined;
     this.#permission ??= new CallPermission({ from, to, state, named: () => settings.named });
@@ -76,7 +76,7 @@ export class RoutedCalls implements CallPolicy {
     const own = ownRejection();
     if (own !== undefined) return { permitted: false, label: decision.label, rejection: own };
     if (!decision.permitted && !isObserved(state(), [from, to], clock.now())) return decision;
-    if (isOpen || budget.take(to)) return { permitted: true, label: decision.label };
+    if (judgeOnly || budget.take(to)) return { permitted: true, label: decision.label };
     const cause = rejection('CALL_BUDGET_EXCEEDED', `as many calls to ${to} are open as may be`);
     return { permitted: false, label: decision.label, rejection: cause };
   }
