@@ -7,6 +7,7 @@ import { frame } from '../support/http2-bytes.ts';
 import { beginAnswer, holdCalls } from '../support/held-calls.ts';
 import { openPeerConnection } from '../support/hostile-http2.ts';
 import { GRPC_CALL } from '../support/raw-http2.ts';
+import { within } from '../support/within.ts';
 import { pollUntil } from '../support/poll-until.ts';
 
 const MEGABYTE = 1024 * 1024;
@@ -32,9 +33,9 @@ test('the agent that drifts itself gets PERMISSION_DENIED and the drift code for
   const [first, second] = await Promise.all([connection.answer(1), connection.answer(3)]);
   assert.deepEqual([first.trailers['grpc-status'], first.trailers['x-ait-refused']], ['7', 'SYSTEM_PROMPT_DRIFT']);
   assert.deepEqual([second.head['grpc-status'], second.head['x-ait-refused']], ['7', 'SYSTEM_PROMPT_DRIFT']);
-  await connection.closed;
-  assert.ok((await begun.over) !== 0);
-  assert.ok((await waiting.over) !== 0);
+  await within(connection.closed, 'the end of the connection of the agent');
+  assert.ok((await within(begun.over, 'the end of the call at the callee')) !== 0);
+  assert.ok((await within(waiting.over, 'the end of the call at the callee')) !== 0);
   const ended = await planner.waitFor('session_terminated');
   for (const { 'x-ait-correlation-id': id } of [first.trailers, second.head]) assert.equal(id, ended['correlationId']);
 });
@@ -47,8 +48,8 @@ test('where the peer drifts, and does not cut itself off, the caller is told whi
   const [first, second] = await Promise.all([connection.answer(1), connection.answer(3)]);
   assert.deepEqual([first.trailers['grpc-status'], first.trailers['x-ait-refused']], ['7', 'MODEL_DRIFT']);
   assert.deepEqual([second.head['grpc-status'], second.head['x-ait-refused']], ['7', 'MODEL_DRIFT']);
-  await connection.closed;
-  assert.ok((await begun.over) !== 0);
+  await within(connection.closed, 'the end of the connection of the agent');
+  assert.ok((await within(begun.over, 'the end of the call at the callee')) !== 0);
   const ended = await planner.waitFor('session_terminated');
   assert.deepEqual([ended['code'], ended['correlationId']], ['MODEL_DRIFT', first.trailers['x-ait-correlation-id']]);
   const cut = { direction: 'outbound', reason: 'MODEL_DRIFT' };
@@ -63,8 +64,8 @@ test('where the peer drifts and cuts itself off, the caller hears at once that t
   const [first, second] = await Promise.all([connection.answer(1), connection.answer(3)]);
   assert.deepEqual([first.trailers['grpc-status'], first.trailers['x-ait-refused']], ['14', 'PEER_ENDED']);
   assert.deepEqual([second.head['grpc-status'], second.head['x-ait-refused']], ['14', 'PEER_ENDED']);
-  await connection.closed;
-  assert.ok((await begun.over) !== 0);
+  await within(connection.closed, 'the end of the connection of the agent');
+  assert.ok((await within(begun.over, 'the end of the call at the callee')) !== 0);
   // One id leads from what the caller was told to both sidecars' records.
   const id = first.trailers['x-ait-correlation-id'];
   await planner.waitForVerdict({ correlationId: id, code: 'PEER_ENDED' });
@@ -83,8 +84,8 @@ test('a revocation cuts the calls of the one that is revoked, with its name, and
     reason: 'a test',
   });
   const { trailers } = await connection.answer(1);
-  await connection.closed;
-  assert.ok((await begun.over) !== 0);
+  await within(connection.closed, 'the end of the connection of the agent');
+  assert.ok((await within(begun.over, 'the end of the call at the callee')) !== 0);
   const ended = await planner.waitFor('session_terminated');
   assert.equal(trailers['x-ait-correlation-id'], ended['correlationId']);
   // The one who is revoked may learn of it first, and ends the session by itself.
@@ -137,7 +138,7 @@ test('a peer that reads slowly does not read on after the cut', async (t) => {
   assert.equal((await exchange.expect('goodbye')).reason, 'WIRE_REASON_DRIFT');
   hostile.socket.on('data', (chunk: Buffer) => (read += chunk.length));
   hostile.socket.resume();
-  await hostile.closed;
+  await within(hostile.closed, 'the end of the connection of the peer');
   assert.ok(read < 256 * 1024, `${read} bytes were read after the cut, of ${sent} sent`);
-  assert.ok((await call.over) !== 0, 'the app is told');
+  assert.ok((await within(call.over, 'the end of the call at the app')) !== 0, 'the app is told');
 });

@@ -16,7 +16,6 @@ export const COMMON_FLOODS: Readonly<Record<string, (stream: number) => Iterable
   'acknowledged PING': () => repeated(frame(FRAME_TYPE.ping, { flags: FLAG.ack, payload: Buffer.alloc(8, 'p') })),
   SETTINGS: () => repeated(settingsFrame([[4, 65_535]])),
   'empty SETTINGS': () => repeated(settingsFrame([])),
-  'acknowledged SETTINGS': () => repeated(frame(FRAME_TYPE.settings, { flags: FLAG.ack })),
   'empty DATA': (stream) => repeated(frame(FRAME_TYPE.data, { stream })),
   'DATA of padding alone': (stream) =>
     repeated(frame(FRAME_TYPE.data, { flags: FLAG.padded, stream, payload: Buffer.from([0]) })),
