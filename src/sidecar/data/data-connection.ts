@@ -120,7 +120,11 @@ export class DataConnection implements SessionConnection {
     }
     const ends = { client: called ? peersEnd : agentsEnd, server: called ? agentsEnd : peersEnd };
     const protocol = await recognise(ends.client.stream, ends.server.stream);
-    if (!this.usable) return 'reset';
+    if (!this.usable) {
+      // The peer went while nothing had been said: our agent's side goes, too.
+      this.reset();
+      return 'reset';
+    }
     if (protocol === 'http2') {
       const connection = new GatedConnection(ends, calls.gateOptions(session, direction));
       return this.#gate({ connection, agentIs: called ? 'server' : 'client', session });
