@@ -27,7 +27,10 @@ test('what is left out fits one agent on one machine: loopback, sockets of its o
   assert.match(state, /^\/state\/ait-mesh\/agent-[0-9a-f]{10}$/);
   assert.equal(config.state_dir, state);
   assert.deepEqual([config.inbound.listen, config.metrics.listen], ['127.0.0.1:0', '127.0.0.1:0']);
-  assert.deepEqual(config.peers, [{ agent: 'team/a', listen: `unix:${state}/run/to-team.a.sock` }]);
+  assert.deepEqual(
+    config.peers.map(({ agent, listen }) => [agent, listen]),
+    [['team/a', `unix:${state}/run/to-team.a.sock`]],
+  );
   assert.equal(config.app?.address, `unix:${state}/run/agent.sock`);
   assert.equal(config.measure.agent_uid, 1000);
   assert.equal(config.admin.socket, undefined);
