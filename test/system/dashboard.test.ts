@@ -11,6 +11,11 @@ import { pollUntil } from '../support/poll-until.ts';
 import { startPrometheus } from '../support/prometheus-server.ts';
 import type { TestAgent } from '../support/test-agent.ts';
 
+interface Drawn {
+  readonly metric: Readonly<Record<string, string>>;
+  readonly values: readonly (readonly [number, string])[];
+}
+
 /** Lets planner call this agent, and returns when both know. */
 async function grant(
   mesh: TestMesh,
@@ -67,16 +72,19 @@ test('every query of the dashboard is one, and what happened in a mesh is what i
   const get = (path: string, parameters: Record<string, string>) =>
     ask(`${path}?${new URLSearchParams(parameters).toString()}`);
   const began = Date.now() / 1000;
-  /** How many of its points say something, over all the time since the start, as Grafana would draw it. */
-  const points = async (query: string): Promise<number> => {
+  /** Its series over all the time since the start, as Grafana would draw them. */
+  const drawn = async (query: string): Promise<readonly Drawn[]> => {
     const end = Date.now() / 1000;
     const range = `${Math.max(1, Math.ceil(end - began))}s`;
     const span = { start: String(began), end: String(end), step: '1' };
     const { result } = (await get('/api/v1/query_range', { query: withVariables(query, range), ...span })) as {
-      result: { values: [number, string][] }[];
+      result: Drawn[];
     };
-    return result.flatMap(({ values }) => values).filter(([, value]) => value !== 'NaN').length;
+    return result;
   };
+  /** How many of its points say something. */
+  const points = async (query: string): Promise<number> =>
+    (await drawn(query)).flatMap(({ values }) => values).filter(([, value]) => value !== 'NaN').length;
   const until = async (query: string) => {
     const seen = await pollUntil(
       async () => ({ query, points: await points(query) }),
@@ -142,6 +150,17 @@ test('every query of the dashboard is one, and what happened in a mesh is what i
     for (const { title, expr } of asked) shown.set(title, (shown.get(title) ?? 0) + (await points(expr)));
     const empty = [...shown].filter(([, count]) => count === 0).map(([title]) => title);
     assert.deepEqual(empty, []);
+  });
+  await t.test('calls between agents: whose word an error is, and which call was refused', async () => {
+    const above0 = async (panel: string, label: string) => {
+      const series = await Promise.all(asked.filter(({ title }) => title === panel).map(({ expr }) => drawn(expr)));
+      const seen = series.flat().filter(({ values }) => values.some(([, value]) => Number(value) > 0));
+      return [...new Set(seen.map(({ metric }) => metric[label]))].toSorted();
+    };
+    assert.deepEqual(await above0('Calls per second, by peer', 'peer'), ['archivist']);
+    assert.deepEqual(await above0('Share of calls that end in an error, by source', 'source'), ['app', 'sidecar']);
+    assert.deepEqual(await above0('Duration of calls, p99', 'peer'), ['archivist']);
+    assert.deepEqual(await above0('Calls refused, by method', 'method'), ['POST /test.Admin/Reset']);
   });
   await t.test('annotations and variables', async () => {
     for (const { expr } of annotations.list) await points(expr);
