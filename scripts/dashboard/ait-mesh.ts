@@ -1,3 +1,4 @@
+import { CALL_ROWS } from './call-rows.ts';
 import { DROPPED_ROWS } from './dropped-rows.ts';
 import { HEALTH_ROWS } from './health-rows.ts';
 import { INFERENCE_ROWS } from './inference-rows.ts';
@@ -9,7 +10,7 @@ export const DASHBOARD: Dashboard = {
   title: 'ait-mesh: what is being dropped, and why',
   description:
     'Read it from top to bottom: is anything dropped, whom, why, since when, is it spreading; then health and inference.',
-  rows: [...DROPPED_ROWS, ...HEALTH_ROWS, ...INFERENCE_ROWS],
+  rows: [...DROPPED_ROWS, ...HEALTH_ROWS, ...CALL_ROWS, ...INFERENCE_ROWS],
   annotations: [
     {
       name: 'Policy changed',

@@ -1,3 +1,4 @@
+import { FAILED_CALL } from './call-rows.ts';
 import { gained, of, type Row } from './panel.ts';
 
 const DRIFT = of('ait_drift_total', 'action!="observed"');
@@ -6,6 +7,8 @@ const REFUSED = of('ait_exchanges_total', 'result!="accepted"');
 const ENDED = of('ait_sessions_terminated_total', 'reason!~"IDLE|PEER_DRAINING"');
 const OUTSIDE = of('ait_connections_refused_total');
 const CUT = of('ait_connections_closed_total', 'reason=~"drift|revoked|expired|policy|error"');
+/** Of each call only what that very sidecar did: what the other one refused is counted there. */
+const CALLS_REFUSED = of('ait_calls_total', `source="sidecar", ${FAILED_CALL}`);
 const WAIVED = of('ait_would_deny_total');
 
 const inRange = (series: string) => `sum(${gained(series, '$__range')}) or vector(0)`;
@@ -22,7 +25,7 @@ const DROPPED: Row = {
       kind: 'stat',
       queries: [{ expr: inRange(DRIFT), legend: 'drift' }],
       runbook: 'drift',
-      width: 4,
+      width: 3,
       bad: 1,
     },
     {
@@ -31,7 +34,7 @@ const DROPPED: Row = {
       kind: 'stat',
       queries: [{ expr: inRange(ENDED), legend: 'ended' }],
       runbook: 'three-words-that-are-not-the-same',
-      width: 4,
+      width: 3,
       warn: 1,
       bad: 50,
     },
@@ -56,6 +59,17 @@ const DROPPED: Row = {
       bad: 50,
     },
     {
+      title: 'Calls refused',
+      description:
+        'Single calls between admitted agents that a sidecar refused, or cut while they were under way: callers saw an error.',
+      kind: 'stat',
+      queries: [{ expr: inRange(CALLS_REFUSED), legend: 'refused' }],
+      runbook: 'call_not_granted',
+      width: 3,
+      warn: 1,
+      bad: 50,
+    },
+    {
       title: 'Waived by observe mode',
       description:
         'What would have been refused, had an agent not been in observe mode. Nothing was dropped for these.',
@@ -71,7 +85,7 @@ const DROPPED: Row = {
       kind: 'stat',
       queries: [{ expr: `sum(${of('ait_sessions')}) or vector(0)`, legend: 'sessions' }],
       runbook: 'what-you-are-looking-at',
-      width: 4,
+      width: 3,
     },
   ],
 };
@@ -121,7 +135,7 @@ const WHY: Row = {
       kind: 'bars',
       queries: [{ expr: perStep(ENDED, 'reason'), legend: '{{reason}}' }],
       runbook: 'runbook',
-      width: 8,
+      width: 6,
     },
     {
       title: 'Exchanges refused, by reason',
@@ -129,7 +143,7 @@ const WHY: Row = {
       kind: 'bars',
       queries: [{ expr: perStep(REFUSED, 'result'), legend: '{{result}}' }],
       runbook: 'grant_missing',
-      width: 8,
+      width: 6,
     },
     {
       title: 'Connections refused outside an exchange',
@@ -138,7 +152,21 @@ const WHY: Row = {
       kind: 'bars',
       queries: [{ expr: perStep(OUTSIDE, 'reason'), legend: '{{reason}}' }],
       runbook: 'refused-strangers',
-      width: 8,
+      width: 6,
+    },
+    {
+      title: 'Calls refused, by method',
+      description:
+        'Refused or cut by a sidecar. PERMISSION_DENIED, 4xx: no grant lists the call, or drift. A method that neither a grant nor calls.methods names is "other"; ait explain has its path.',
+      kind: 'bars',
+      queries: [
+        {
+          expr: perStep(CALLS_REFUSED, 'direction, peer, method, code'),
+          legend: '{{direction}} {{peer}}, {{method}}: {{code}}',
+        },
+      ],
+      runbook: 'call_not_granted',
+      width: 6,
     },
   ],
 };

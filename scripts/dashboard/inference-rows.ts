@@ -9,7 +9,7 @@ const quantile = (q: number, histogram: string) => {
 };
 
 const INFERENCE: Row = {
-  title: '8 · Calls to models',
+  title: '9 · Calls to models',
   height: 8,
   panels: [
     {
