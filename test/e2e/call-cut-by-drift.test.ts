@@ -106,7 +106,8 @@ test('a peer that reads slowly does not read on after the cut', async (t) => {
     [SETTING.initialWindowSize, MAX_31_BITS],
   ]);
   const window = Buffer.alloc(4);
-  window.writeUInt32BE(1_000_000_000);
+  // More than fits anywhere on the way, and little enough for one process should it all arrive.
+  window.writeUInt32BE(100 * MEGABYTE);
   hostile.send(frame(FRAME_TYPE.windowUpdate, { payload: window }));
   hostile.headers(1, GRPC_CALL, { end: true });
   const call = await held.take();

@@ -116,7 +116,7 @@ test('calls are counted once on each side, by names that no caller can choose, a
       const counted = await callsOf(researcher, 'inbound');
       assert.deepEqual(
         counted.filter(({ source }) => source === 'sidecar'),
-        [{ method: 'other', code: 'INVALID_ARGUMENT', source: 'sidecar', count: 1 }],
+        [{ method: 'POST /interop.Test/*', code: 'INVALID_ARGUMENT', source: 'sidecar', count: 1 }],
       );
       exchange.destroy();
     },
