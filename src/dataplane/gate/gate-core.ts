@@ -237,10 +237,18 @@ export class GateCore {
   }
 
   /** Ends an open call on both sides; for the caller with a status that says why. */
-  cut(stream: CallStream, rejection: Rejection, correlationId = this.options.newCorrelationId()): void {
+  cut(stream: CallStream, rejection: Rejection): void {
+    this.toServer.rstStream(stream.streamId, ERROR_CODE.CANCEL);
+    this.cutWithConnection(stream, rejection, this.options.newCorrelationId());
+  }
+
+  /**
+   * Ends an open call because its connection ends. The callee learns of it by that end: a reset of the stream right before
+   * it says nothing more, and has HTTP/2 servers of Node 20.20 spin for ever.
+   */
+  cutWithConnection(stream: CallStream, rejection: Rejection, correlationId: string): void {
     this.streams.delete(stream.streamId);
     this.closed.add(stream.streamId);
-    this.toServer.rstStream(stream.streamId, ERROR_CODE.CANCEL);
     if (stream.answer === 'ended') {
       this.toClient.rstStream(stream.streamId, ERROR_CODE.CANCEL);
       this.#told(stream, { rejection, correlationId, resetCode: ERROR_CODE.CANCEL });

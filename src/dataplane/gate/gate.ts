@@ -168,7 +168,7 @@ export class Gate {
     if (core.streams.size > 0) {
       // One id for all: they ended for one reason.
       const id = correlationId ?? this.#options.newCorrelationId();
-      for (const stream of core.streams.values()) core.cut(stream, rejection, id);
+      for (const stream of core.streams.values()) core.cutWithConnection(stream, rejection, id);
     }
     this.#sayGoodbye(codes);
   }
@@ -178,8 +178,8 @@ export class Gate {
     if (this.#over) return;
     this.#at();
     const { core } = this;
+    // The callee learns of it by the end of the connection, as in `cutWithConnection`.
     for (const stream of core.streams.values()) {
-      core.toServer.rstStream(stream.streamId, ERROR_CODE.CANCEL);
       core.close(stream, { resetCode: ERROR_CODE.CANCEL, cancelled: true });
     }
     this.#sayGoodbye();
