@@ -61,15 +61,18 @@ test('grpcio on both sides, through two sidecars: every kind of call as if there
     await server.says(/over cancelled/);
   });
 
-  await t.test('drift while a stream runs: UNAVAILABLE at once, on the server the call is over, too', async (t) => {
-    const client = new Daemon(t, PYTHON, [here('grpcio/client.py'), target, 'stream']);
-    await client.says(/streaming/);
-    await planner.files.writePrompt('You are poisoned.\n');
-    await client.says(/\{.*"name": "stream".*\}/);
-    assert.equal(reportsIn(client.output).get('stream')?.['code'], 'UNAVAILABLE');
-    await server.says(/over stream/);
-    await planner.waitForVerdict({ code: 'SYSTEM_PROMPT_DRIFT' });
-  });
+  await t.test(
+    'drift while a stream runs: PERMISSION_DENIED at once, on the server the call is over, too',
+    async (t) => {
+      const client = new Daemon(t, PYTHON, [here('grpcio/client.py'), target, 'stream']);
+      await client.says(/streaming/);
+      await planner.files.writePrompt('You are poisoned.\n');
+      await client.says(/\{.*"name": "stream".*\}/);
+      assert.equal(reportsIn(client.output).get('stream')?.['code'], 'PERMISSION_DENIED');
+      await server.says(/over stream/);
+      await planner.waitForVerdict({ code: 'SYSTEM_PROMPT_DRIFT' });
+    },
+  );
 });
 
 test('the example researcher in Python answers the example planner through two sidecars', async (t) => {

@@ -173,7 +173,7 @@ export class Gate {
     this.#sayGoodbye(codes);
   }
 
-  /** The caller has gone: nobody waits for the answers. */
+  /** The caller has gone: nobody waits for the answers, or for a goodbye. */
   clientGone(): void {
     if (this.#over) return;
     this.#at();
@@ -182,7 +182,7 @@ export class Gate {
     for (const stream of core.streams.values()) {
       core.close(stream, { resetCode: ERROR_CODE.CANCEL, cancelled: true });
     }
-    this.#sayGoodbye();
+    this.#leaveServer(ERROR_CODE.NO_ERROR);
   }
 
   #at(): void {
@@ -191,12 +191,16 @@ export class Gate {
 
   #sayGoodbye({ client = 0, server = 0 }: Omit<EndTerms, 'correlationId'> = {}): void {
     const { core } = this;
-    this.#over = true;
-    core.settle();
     if (this.#prefaceBytes === CLIENT_PREFACE.length) {
       core.toClient.goaway(Math.min(core.highest, core.acceptUpTo), client);
-      if (this.#clientFrames.begun) core.toServer.goaway(0, server);
     }
+    this.#leaveServer(server);
+  }
+
+  #leaveServer(code: number): void {
+    this.#over = true;
+    this.core.settle();
+    if (this.#clientFrames.begun) this.core.toServer.goaway(0, code);
   }
 
   #clientFailed(error: ConnectionError): void {

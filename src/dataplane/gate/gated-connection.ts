@@ -188,7 +188,8 @@ export class GatedConnection {
   }
 
   #broke(end: TunnelEnd): void {
-    if (this.#failed) return;
+    // Whoever has had its say, and went, need not hear our last words.
+    if (this.#failed || (this.#gate.over && end.stream.readableEnded)) return;
     this.#failed = true;
     end.reset();
     this.#linger(this.#other(end));
