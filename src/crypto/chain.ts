@@ -10,7 +10,12 @@ import type { PeerIdentity } from './svid.ts';
 
 export type ChainCheck =
   | { readonly ok: true; readonly identity: VouchedIdentity; readonly root: X509Certificate }
-  | { readonly ok: false; readonly detail: string };
+  | {
+      readonly ok: false;
+      readonly detail: string;
+      /** Whether the dates are all that was found wrong: by another clock it may be good. */
+      readonly untimely: boolean;
+    };
 
 /** Who a certificate speaks of, and on whose word. */
 export interface VouchedIdentity extends PeerIdentity {
@@ -48,22 +53,24 @@ const rootFacts = new WeakMap<X509Certificate, RootFacts>();
  */
 export function verifyChain({ leaf, roots, at }: ChainQuestion): ChainCheck {
   const check = checkPeerCertificate(leaf);
-  if (!check.ok) return check;
+  if (!check.ok) return { ...check, untimely: false };
   const { identity } = check;
   const wrongDate = dateProblem('the certificate', identity, at);
-  if (wrongDate !== undefined) return { ok: false, detail: wrongDate };
+  if (wrongDate !== undefined) return { ok: false, detail: wrongDate, untimely: true };
   const domain = trustDomainOf(identity.spiffeId);
   let detail = `there is no root of the trust domain ${domain}`;
+  let untimely = false;
   for (const root of roots) {
     const facts = factsOf(root);
     if (facts?.trustDomain !== domain) continue;
     const rootDate = dateProblem('the root', facts, at);
+    untimely = rootDate !== undefined;
     if (rootDate !== undefined) detail = rootDate;
     else if (isIssuedBy({ leaf, identity, root, facts, at })) {
       return { ok: true, identity: { ...identity, issuer: facts.thumbprint }, root };
     } else detail = `no root of the trust domain ${domain} issued the certificate`;
   }
-  return { ok: false, detail };
+  return { ok: false, detail, untimely };
 }
 
 /**

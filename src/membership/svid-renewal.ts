@@ -66,7 +66,8 @@ export class SvidRenewal {
 
   /**
    * The next SVID, over a connection that shows the present one; where the authority refuses that for good, a new
-   * membership.
+   * membership. A refusal for the dates alone is not for good while they are right by our own clock: the connection, on
+   * which the state still comes, is kept, and asked again.
    *
    * @throws AuthorityError where trying again may help
    */
@@ -86,10 +87,17 @@ export class SvidRenewal {
         if (error instanceof AuthorityError) channel.close();
         throw error;
       }
+      if (error.reason === 'CERTIFICATE_NOT_VALID_NOW' && this.#isInTime(current)) throw error;
       this.#nextKey = undefined;
       this.#deps.logger.warn('svid_renewal_refused', { reason: error.reason, next: 'joining again' });
       return this.#deps.rejoin();
     }
+  }
+
+  #isInTime({ certificateDer }: Membership): boolean {
+    const { notBefore, notAfter } = readSvid(certificateDer);
+    const now = this.#deps.clock.now();
+    return now >= notBefore && now <= notAfter;
   }
 
   /** Tells at that very moment: of a short life the rest of a second is much. A timer may come 1 ms early. */

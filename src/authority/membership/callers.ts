@@ -98,7 +98,10 @@ export class Callers {
       return refusal('UNAUTHENTICATED', 'CERTIFICATE_MISSING', 'this service is for instances; present your SVID');
     }
     const chain = verifyChain({ leaf, roots: authority.roots, at: clock.now() });
-    if (!chain.ok) return refusal('UNAUTHENTICATED', 'CERTIFICATE_REFUSED', chain.detail);
+    if (!chain.ok) {
+      const code = chain.untimely ? 'CERTIFICATE_NOT_VALID_NOW' : 'CERTIFICATE_REFUSED';
+      return refusal('UNAUTHENTICATED', code, chain.detail);
+    }
     const { spiffeId, thumbprint, publicKey, notAfter } = chain.identity;
     const kind = kindOf(spiffeId);
     if (!isJoiningKind(kind) || !kinds.includes(kind)) {
