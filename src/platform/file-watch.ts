@@ -72,7 +72,11 @@ class PathWatch {
       this.#trails = new Map(this.#options.paths.map((path) => [path, followPath(path)]));
       if (!this.#addWatches()) break;
     }
-    const wanted = new Set([...this.#trails.values()].flatMap(({ steps }) => steps.map(({ identity }) => identity)));
+    const wanted = new Set(
+      [...this.#trails.values()].flatMap(({ steps }) => {
+        return steps.filter(({ isCrowded }) => !isCrowded).map(({ identity }) => identity);
+      }),
+    );
     for (const [identity, { watcher }] of this.#watched) {
       if (wanted.has(identity)) continue;
       watcher.close();
@@ -86,7 +90,8 @@ class PathWatch {
   #addWatches(): boolean {
     let added = false;
     for (const { steps } of this.#trails.values()) {
-      for (const { directory, identity, decisive } of steps) {
+      for (const { directory, identity, decisive, isCrowded } of steps) {
+        if (isCrowded) continue;
         const existing = this.#watched.get(identity);
         if (existing?.stale === false) continue;
         const watched = this.#watch(directory, identity, decisive);

@@ -11,6 +11,11 @@ export interface TrailStep {
   readonly name: string | undefined;
   /** Whether the entry is the file itself or a symbolic link on the way; else it is a directory, or missing. */
   readonly decisive: boolean;
+  /**
+   * Whether everybody keeps things here, as in /tmp, and all that is passed through is a directory in it, which tells of its
+   * own removal. What others do here is then nothing but noise: a thousand events a second, on a busy machine.
+   */
+  readonly isCrowded: boolean;
 }
 
 /** How a path resolves at this moment. */
@@ -31,6 +36,11 @@ export function followPath(path: string): Trail {
   const steps: TrailStep[] = [];
   const marks: string[] = [];
   const end = (mark: string): Trail => ({ steps, fingerprint: [...marks, mark].join('|') });
+  // What is not there may come anywhere on the way, also where a directory that was removed is still somebody's.
+  const missing = (mark: string): Trail => ({
+    ...end(mark),
+    steps: steps.map((step) => ({ ...step, isCrowded: false })),
+  });
 
   const absolute = resolve(path);
   let directory = parse(absolute).root;
@@ -41,46 +51,51 @@ export function followPath(path: string): Trail {
       directory = dirname(directory);
       continue;
     }
-    const identity = identityOf(directory);
-    if (identity === undefined) return end(`gone ${directory}`);
+    const place = placeOf(directory);
+    if (place === undefined) return missing(`gone ${directory}`);
+    const { identity, isSticky } = place;
     const entry = join(directory, name);
     let stats: BigIntStats;
     try {
       stats = lstatSync(entry, { bigint: true });
       if (stats.isSymbolicLink()) {
         const target = readlinkSync(entry);
-        steps.push({ directory, identity, name, decisive: true });
+        steps.push({ directory, identity, name, decisive: true, isCrowded: false });
         marks.push(`link ${stats.dev}:${stats.ino} ${target}`);
         links += 1;
-        if (links > MAX_LINKS) return end('too many links');
+        if (links > MAX_LINKS) return missing('too many links');
         names.unshift(...namesOf(target));
         if (target.startsWith('/')) directory = parse(target).root;
         continue;
       }
     } catch (error) {
-      steps.push({ directory, identity, name, decisive: false });
-      return end(`${(error as NodeJS.ErrnoException).code ?? 'error'} ${entry}`);
+      steps.push({ directory, identity, name, decisive: false, isCrowded: false });
+      return missing(`${(error as NodeJS.ErrnoException).code ?? 'error'} ${entry}`);
     }
     if (!stats.isDirectory()) {
-      steps.push({ directory, identity, name, decisive: names.length === 0 });
+      steps.push({ directory, identity, name, decisive: names.length === 0, isCrowded: false });
       return end(`file ${stats.dev}:${stats.ino} ${stats.size} ${stats.mtimeNs} ${stats.ctimeNs}`);
     }
-    steps.push({ directory, identity, name, decisive: false });
+    steps.push({ directory, identity, name, decisive: false, isCrowded: isSticky });
     directory = entry;
   }
-  const identity = identityOf(directory);
-  if (identity === undefined) return end(`gone ${directory}`);
-  steps.push({ directory, identity, name: undefined, decisive: true });
-  return end(`directory ${identity}`);
+  const place = placeOf(directory);
+  if (place === undefined) return missing(`gone ${directory}`);
+  steps.push({ directory, identity: place.identity, name: undefined, decisive: true, isCrowded: false });
+  return end(`directory ${place.identity}`);
 }
 
 function namesOf(path: string): string[] {
   return path.split('/').filter((name) => name !== '' && name !== '.');
 }
 
+/** Anybody may make entries, and nobody may remove those of others. */
+const STICKY = 0o1000n;
+
 /** Birth time included: an inode number is used again soon after its directory was deleted. */
-function identityOf(directory: string): string | undefined {
+function placeOf(directory: string): { readonly identity: string; readonly isSticky: boolean } | undefined {
   const stats = lstatSync(directory, { bigint: true, throwIfNoEntry: false });
   if (stats === undefined || !stats.isDirectory()) return undefined;
-  return `${directory} ${stats.dev}:${stats.ino}:${stats.birthtimeNs}`;
+  const identity = `${directory} ${stats.dev}:${stats.ino}:${stats.birthtimeNs}`;
+  return { identity, isSticky: (stats.mode & STICKY) !== 0n };
 }

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { cpuMs, findProgram } from '../children.ts';
@@ -34,7 +34,9 @@ export class LoadFailed extends Error {}
 
 /** Loads one pair. @throws LoadFailed when a call failed, or did not bring back what it should */
 export async function loadPair(pair: ProxyPair, load: Load, folder: string): Promise<LoadResult> {
-  const log = join(folder, 'h2load.log');
+  // A line a call: in a folder of its own, or every sidecar beside whose files it lay would hear of every line.
+  mkdirSync(join(folder, 'load'), { recursive: true });
+  const log = join(folder, 'load', 'h2load.log');
   writeFileSync(log, '');
   const { connections, streams, calls, bodyFile } = load;
   const grpc = ['-H', 'content-type: application/grpc', '-H', 'te: trailers'];

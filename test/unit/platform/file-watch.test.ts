@@ -192,6 +192,77 @@ describe('watchPaths sees, again and again,', () => {
   });
 });
 
+describe('in a directory where everybody keeps things, such as /tmp,', () => {
+  const place = (): string => join(root, 'mine', 'prompt');
+  const create = (content: string): void => {
+    fs.mkdirSync(join(root, 'mine'));
+    fs.writeFileSync(place(), content);
+  };
+  beforeEach(() => {
+    fs.chmodSync(root, 0o1777);
+    create('0');
+  });
+
+  test('what others do is not even heard', { skip: process.platform !== 'linux' }, async () => {
+    const watched = watchContent(place());
+    assert.ok(inodesHeard().has(inodeOf(join(root, 'mine'))));
+    assert.ok(!inodesHeard().has(inodeOf(root)));
+    await changes(watched, undefined, () => fs.rmSync(place()));
+    assert.ok(inodesHeard().has(inodeOf(root)), 'what is missing may come anywhere on the way');
+    await changes(watched, '1', () => fs.writeFileSync(place(), '1'));
+    assert.ok(!inodesHeard().has(inodeOf(root)));
+  });
+
+  test('a directory replaced by another is seen', async () => {
+    const watched = watchContent(place());
+    for (const content of ['1', '2', '3']) {
+      await changes(watched, content, () => {
+        fs.renameSync(join(root, 'mine'), join(root, `before ${content}`));
+        create(content);
+      });
+      await changes(watched, `${content}+`, () => fs.writeFileSync(place(), `${content}+`));
+    }
+  });
+
+  test('a directory that is deleted while somebody has it open, and made anew, is seen', async () => {
+    const watched = watchContent(place());
+    const held = fs.opendirSync(join(root, 'mine'));
+    await changes(watched, undefined, () => fs.rmSync(join(root, 'mine'), { recursive: true }));
+    await changes(watched, '1', () => create('1'));
+    held.closeSync();
+  });
+
+  test('a file in it, and a link in it, are watched like anywhere else', async () => {
+    const file = join(root, 'prompt');
+    fs.writeFileSync(file, '0');
+    const watched = watchContent(file);
+    await changes(watched, '1', () => fs.writeFileSync(file, '1'));
+    fs.symlinkSync('mine', join(root, 'link'));
+    const through = watchContent(join(root, 'link', 'prompt'));
+    fs.mkdirSync(join(root, 'other'));
+    fs.writeFileSync(join(root, 'other', 'prompt'), '2');
+    await changes(through, '2', () => {
+      fs.symlinkSync('other', join(root, 'next'));
+      fs.renameSync(join(root, 'next'), join(root, 'link'));
+    });
+  });
+});
+
+function inodeOf(path: string): number {
+  return fs.statSync(path).ino;
+}
+
+/** Of every inotify watch of this process (proc_pid_fdinfo(5)). */
+function inodesHeard(): Set<number> {
+  const texts = fs.readdirSync('/proc/self/fdinfo').map((fd) => {
+    // One of them is that of the listing itself.
+    const path = `/proc/self/fdinfo/${fd}`;
+    return fs.existsSync(path) ? fs.readFileSync(path, 'utf8') : '';
+  });
+  const found = texts.join('\n').matchAll(/^inotify wd:\S+ ino:([0-9a-f]+)/gm);
+  return new Set([...found].map(([, inode = '']) => Number.parseInt(inode, 16)));
+}
+
 test('only the path whose content may have changed is called back', async () => {
   const [one, two] = [join(root, 'one'), join(root, 'two')];
   for (const path of [one, two]) fs.writeFileSync(path, '0');
