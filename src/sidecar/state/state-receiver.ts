@@ -2,13 +2,13 @@ import type { KeyObject } from 'node:crypto';
 import { join } from 'node:path';
 import { readFile } from 'node:fs/promises';
 import { importJwk } from '../../crypto/keys.ts';
-import { verifyObject } from '../../crypto/signed-object.ts';
+import { readListedObject, verifyObject } from '../../crypto/signed-object.ts';
 import { parseTrustBundle, type TrustBundle } from '../../crypto/trust-bundle.ts';
 import type { SpiffeId, TrustDomain } from '../../domain/agent-id.ts';
 import { canonicalizeJson } from '../../domain/canonical/jcs.ts';
 import { parseStrictJson } from '../../domain/canonical/strict-json.ts';
 import { assembleMeshState, type MeshState, type StateHead, type StateObject } from '../../domain/mesh-state.ts';
-import { acceptHead, objectDigest } from '../../domain/state-head.ts';
+import { acceptHead } from '../../domain/state-head.ts';
 import { parseStateHead, parseStateObject } from '../../domain/state-objects.ts';
 import { isMeshError } from '../../domain/mesh-error.ts';
 import { writeFileAtomic } from '../../platform/atomic-file.ts';
@@ -58,8 +58,8 @@ const NOT_RESTORED = 'the authority is asked for everything; where nobody touche
 const KEEP_AFTER_MS = { least: 200, more: 400 } as const;
 
 /**
- * Takes the authority's signed state, whole or not at all: every signature, the recipient, the order of revisions, and
- * that exactly the listed objects are there. What is refused leaves the state in force as it was.
+ * Takes the authority's signed state, whole or not at all: the head's signature, the recipient, the order of revisions, and
+ * that exactly the listed objects are there, each with the digest that the head says. What is refused leaves the state in force as it was.
  */
 export class StateReceiver {
   readonly #deps: StateReceiverDeps;
@@ -133,10 +133,11 @@ export class StateReceiver {
         return decision;
       }
       const known = new Map(this.#held);
+      const listed = new Set(head.objects);
       for (const jws of objects) {
-        const verified = verifyObject({ compact: jws, type: 'ait-object+jwt', keyFor });
-        if (!verified.ok) return { code: 'STATE_INVALID', detail: `object: ${verified.detail}` };
-        known.set(objectDigest(verified.payload), { jws, object: parseStateObject(verified.payload) });
+        const read = readListedObject(jws, listed);
+        if (!read.ok) return { code: 'STATE_INVALID', detail: `object: ${read.detail}` };
+        known.set(read.digest, { jws, object: parseStateObject(read.payload) });
       }
       const held = new Map<string, HeldObject>();
       for (const digest of head.objects) {

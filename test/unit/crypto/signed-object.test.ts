@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { generateKeyPair } from '../../../src/crypto/keys.ts';
-import { signObject, verifyObject } from '../../../src/crypto/signed-object.ts';
+import { readListedObject, signObject, verifyObject } from '../../../src/crypto/signed-object.ts';
 import { isMeshError } from '../../../src/domain/mesh-error.ts';
+import { objectDigest } from '../../../src/domain/state-head.ts';
 import { encodePart, keyIdOf } from './fixture.ts';
 import { signAnything } from './hostile-tokens.ts';
 
@@ -39,6 +40,37 @@ const hostile: Readonly<Record<string, string>> = {
 for (const [name, wrong] of Object.entries(hostile)) {
   test(`refused: ${name}`, () => assert.ok(!verifyObject({ compact: wrong, type, keyFor }).ok));
 }
+
+test('an object that a head lists is believed by its digest, whoever signed it', () => {
+  const listed = new Set([objectDigest(payload)]);
+  for (const jws of [compact, hostile["a stranger's signature"] ?? '']) {
+    const read = readListedObject(jws, listed);
+    assert.ok(read.ok);
+    assert.equal(read.digest, objectDigest(payload));
+    assert.equal(JSON.stringify(read.payload), '{"a":{"c":true},"b":[1,"ü",null]}');
+  }
+});
+
+for (const name of [
+  'a head shown as an object',
+  'a token shown as an object',
+  'alg none',
+  'embedded jwk',
+  'members out of order',
+  'white space',
+  'duplicate members',
+  'changed payload',
+  'too long',
+]) {
+  test(`refused under a head, too: ${name}`, () => {
+    const listed = new Set([objectDigest(payload), objectDigest({ a: 2 }), objectDigest({ a: 2, b: 1 })]);
+    assert.ok(!readListedObject(hostile[name] ?? '', listed).ok);
+  });
+}
+
+test('an object that the head does not list is refused, however well it is signed', () => {
+  assert.ok(!readListedObject(compact, new Set()).ok);
+});
 
 test('what nobody would accept is not signed', () => {
   for (const wrong of [{ payload: Number.NaN }, { keyId: '../x' }, { payload: 'x'.repeat(1024 * 1024) }]) {
