@@ -12,7 +12,7 @@ const WHAT = `One authority, as users start it, and many whole sidecars, each of
 sessions with two others and, while a revocation is timed, with one hub. "start": all join at once. "revocation": from the
 moment the file is in the policy directory to the moment the last sidecar has acted on it; "state": of an instance nobody
 knows, which concerns everybody; "session": of the hub's instance, until the sidecar has ended its session with it; the
-hub's process is stopped the moment before, since whoever is revoked need not be of any help.
+hub's process is stopped the moment before, since whoever is revoked need not be of any help. Each begins in a calm fleet.
 "recovery": the authority is killed with -9 and, some time later, started again; a revocation that was written meanwhile
 must reach everybody. All processes share the machine's clock, and its cores: what many machines would do at the same time
 happens here one after the other.`;
@@ -28,6 +28,9 @@ const options = readOptions({
     'down-ms': { byDefault: 5000, text: 'how long it stays away' },
   },
 });
+
+/** Sidecars report what happened to them within a second; after so long the fleet is calm again, in ms. */
+const CALM_MS = 1500;
 
 const mesh = new FleetMesh(options.sidecars);
 await mesh.up();
@@ -157,6 +160,8 @@ async function revocations() {
     lastEnded: [] as number[],
   };
   for (let round = 0; round < options.rounds; round += 1) {
+    // What the last round's dead instance brought about must not count as what this revocation does.
+    await pause(CALM_MS);
     await fleet.reset();
     const inForce = mesh.authority.event('policy_applied');
     const cpuBefore = cpuMs(mesh.authority.pid) + fleet.cpuMs();
@@ -171,8 +176,8 @@ async function revocations() {
 
     const { hub, instance } = await mesh.startHub(hubApp);
     await fleet.connect(HUB);
-    // What the new instance brought about must not count as what its revocation does.
-    await pause(500);
+    // Nor what the new instance brought about.
+    await pause(CALM_MS);
     await fleet.reset();
     hub.kill('SIGSTOP');
     const sessionAt = nowMs();
