@@ -12,6 +12,7 @@ export const EVENT_KINDS = [
   'kill -9 of the authority',
 ] as const;
 export type EventKind = (typeof EVENT_KINDS)[number];
+const OF_THE_AUTHORITY: ReadonlySet<EventKind> = new Set(['authority away', 'kill -9 of the authority']);
 
 /** Something that was done to the mesh. Times are milliseconds since the epoch. */
 export interface SoakEvent {
@@ -52,9 +53,12 @@ export class SoakEvents {
     this.#random = random;
   }
 
-  /** @throws Error when the mesh does not recover; then the event is not among those that explain anything */
-  async next(): Promise<SoakEvent> {
-    const kind = this.#pick(EVENT_KINDS);
+  /**
+   * @param spared whether the authority is left alone, so that it lives long enough for its memory to be judged
+   * @throws Error when the mesh does not recover; then the event is not among those that explain anything
+   */
+  async next({ spared }: { readonly spared: boolean }): Promise<SoakEvent> {
+    const kind = this.#pick(spared ? EVENT_KINDS.filter((kind) => !OF_THE_AUTHORITY.has(kind)) : EVENT_KINDS);
     const from = Date.now();
     const target = await this.#do(kind);
     await this.#soak.everybodyCalls();
