@@ -59,7 +59,14 @@ let hasRecovered = false;
 try {
   while (Date.now() < until) {
     await delay(1000 + random() * options['pause-ms']);
-    const { kind, pod, agent, awayMs = 0, from, until: recovered } = await events.next({ spared: Date.now() > spareFrom });
+    const {
+      kind,
+      pod,
+      agent,
+      awayMs = 0,
+      from,
+      until: recovered,
+    } = await events.next({ spared: Date.now() > spareFrom });
     progress(`${clock(from)} ${kind} ${pod ?? agent ?? ''}: over after ${recovered - from} ms`);
     if (awayMs > LONGEST_ABSENCE_MS) {
       // Nothing is explained by it: the run has failed, and this is where to begin.
