@@ -10,7 +10,7 @@ export type { GateOptions } from './gate-core.ts';
 
 /** CONTINUATION frames of one header block. */
 const MAX_CONTINUATIONS = 16;
-/** How long a side may take to begin, and to complete a frame that is no DATA, ms. */
+/** How long either side may take to begin, and to complete a frame that is no DATA, ms. */
 const BEGIN_MS = 10_000;
 /** Beyond its deadline a call has so long to end by itself, ms. */
 const DEADLINE_GRACE_MS = 1000;
@@ -40,6 +40,8 @@ export class Gate {
   readonly #serverReader: FrameReader;
   readonly #openedAt: number;
   #prefaceBytes = 0;
+  /** When the callee was first spoken to; it begins by itself, and at once. */
+  #askedAt = Infinity;
   readonly #clientDebt = new FrameDebt();
   readonly #serverDebt = new FrameDebt();
   #over = false;
@@ -118,11 +120,19 @@ export class Gate {
       const rejection = reject('PREFACE_TIMEOUT', `no HTTP/2 preface and SETTINGS within ${BEGIN_MS} ms`);
       this.#options.policy.violated(rejection);
       this.end(rejection);
+    } else if (this.#isSilent()) {
+      this.end(reject('APP_UNREACHABLE', `our agent has said nothing of HTTP/2 for ${BEGIN_MS} ms`));
     } else if (now - (this.#clientDebt.since ?? now) > BEGIN_MS) {
       this.#clientFailed(new ConnectionError('ENHANCE_YOUR_CALM', `a frame took more than ${BEGIN_MS} ms to come`));
     } else if (now - (this.#serverDebt.since ?? now) > BEGIN_MS) {
       this.#serverFailed(new ConnectionError('ENHANCE_YOUR_CALM', `a frame took more than ${BEGIN_MS} ms to come`));
     } else this.#lookAtCalls();
+  }
+
+  /** An agent that takes connections and never answers on them. Of another sidecar the time to connect is limited elsewhere. */
+  #isSilent(): boolean {
+    const { direction } = this.#options;
+    return direction === 'inbound' && !this.#serverFrames.begun && this.core.now - this.#askedAt > BEGIN_MS;
   }
 
   #lookAtCalls(): void {
@@ -219,6 +229,7 @@ export class Gate {
   #begin(): void {
     const { maxConcurrent, maxHeaderListBytes } = this.#options.limits;
     this.core.toServer.raw(CLIENT_PREFACE);
+    this.#askedAt = this.core.now;
     if (this.core.clientHasSettings) return;
     this.core.clientHasSettings = true;
     this.core.toClient.settings([

@@ -52,6 +52,30 @@ for (const bytes of ['', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r']) {
   });
 }
 
+test('calls to an agent that takes the connection and never speaks do not wait for ever', () => {
+  const bare = new BareGate({ direction: 'inbound' });
+  bare.from('client', frames.preface, frames.settings(), frames.headers(1, GRPC_REQUEST));
+  bare.said('client');
+  bare.clock.ms = 10_000;
+  bare.gate.timePassed();
+  assert.deepEqual(bare.said('client'), []);
+  bare.clock.ms = 10_001;
+  bare.gate.timePassed();
+  assert.deepEqual(
+    bare.policy.ended_.map(({ outcome }) => outcome.rejection?.code),
+    ['APP_UNREACHABLE'],
+  );
+  assert.equal(bare.gate.over, true);
+});
+
+test('a caller waits for another sidecar as long as it likes', () => {
+  const bare = new BareGate({ direction: 'outbound' });
+  bare.from('client', frames.preface, frames.settings(), frames.headers(1, GRPC_REQUEST));
+  bare.clock.ms = 60_000;
+  bare.gate.timePassed();
+  assert.equal(bare.gate.over, false);
+});
+
 test('what does not begin as HTTP/2 does reaches nobody, at whichever octet it differs', () => {
   for (let at = 0; at < frames.preface.length; at += 1) {
     const bytes = Buffer.from(frames.preface);
