@@ -76,7 +76,7 @@ async function withData(session: Session, { deps, registry }: Speaker): Promise<
   const agent = connect({ port, host: '127.0.0.1' }).on('error', () => undefined);
   const socket = await meshEnd;
   socket.on('error', () => undefined);
-  const data = await dialData(session, socket, {
+  const data = await dialData(session, {
     clock,
     registry,
     roots: deps.roots,
@@ -105,7 +105,11 @@ async function withData(session: Session, { deps, registry }: Speaker): Promise<
     budget: { take: () => true, give: () => undefined },
     health: { observe: () => undefined },
   });
-  const carried = data.connection.carry(session, { registry, metrics, decisions, calls, direction: 'outbound' });
+  data.connection.attach(socket);
+  const http1 = () => {
+    throw new Error('a trickle of bytes was taken for HTTP/1');
+  };
+  const carried = data.connection.carry(session, { registry, metrics, decisions, calls, direction: 'outbound', http1 });
   return { session: over, data: carried.then(nowMs) };
 }
 

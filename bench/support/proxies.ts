@@ -36,6 +36,10 @@ export function haproxyHttp(input: PairInput): Promise<ProxyPair> {
   return haproxy('HAProxy, HTTP/2', input, { mode: 'http', alpn: 'alpn h2', proto: 'proto h2' });
 }
 
+export function haproxyHttp1(input: PairInput): Promise<ProxyPair> {
+  return haproxy('HAProxy, HTTP/1.1', input, { mode: 'http', alpn: '', proto: '' });
+}
+
 function haproxy(
   name: string,
   input: PairInput,
@@ -101,6 +105,24 @@ server {
   listen 127.0.0.1:${listen} http2 ${role === 'server' ? `ssl; ${serverTls(input)}` : ';'}
   location / { grpc_pass ${role === 'client' ? 'grpcs' : 'grpc'}://next; grpc_ssl_certificate ${cert}; grpc_ssl_certificate_key ${key};
     grpc_ssl_trusted_certificate ${root}; grpc_ssl_verify on; grpc_ssl_verify_depth 2; grpc_ssl_name callee; grpc_ssl_protocols TLSv1.3; }
+} }`,
+  }));
+}
+
+export function nginxHttp1(input: PairInput): Promise<ProxyPair> {
+  const { cert, key, root } = input.files;
+  const { folder } = input;
+  return nginx('nginx, HTTP/1.1', input, ({ role, listen, to }) => ({
+    head: '',
+    body: `http { access_log off; client_body_temp_path ${folder}/body1-${role}; proxy_temp_path ${folder}/proxy1-${role};
+fastcgi_temp_path ${folder}/fastcgi1-${role}; uwsgi_temp_path ${folder}/uwsgi1-${role}; scgi_temp_path ${folder}/scgi1-${role};
+keepalive_requests 100000000; client_max_body_size 0;
+upstream next { server 127.0.0.1:${to}; keepalive 256; keepalive_requests 100000000; }
+server {
+  ${role === 'server' ? `listen 127.0.0.1:${listen} ssl; ${serverTls(input)}` : `listen 127.0.0.1:${listen};`}
+  location / { proxy_pass ${role === 'client' ? 'https' : 'http'}://next; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_buffering off;
+    proxy_ssl_certificate ${cert}; proxy_ssl_certificate_key ${key}; proxy_ssl_trusted_certificate ${root}; proxy_ssl_verify on;
+    proxy_ssl_verify_depth 2; proxy_ssl_name callee; proxy_ssl_protocols TLSv1.3; }
 } }`,
   }));
 }

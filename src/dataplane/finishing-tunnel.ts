@@ -1,5 +1,4 @@
 import { after, systemClock, type Clock } from '../platform/clock.ts';
-import { Http1Answer } from './http1-answer.ts';
 import { tunnel, type TunnelEnd, type TunnelOutcome } from './tunnel.ts';
 
 /** Silence after which a connection with nothing under way may be closed, milliseconds. */
@@ -25,7 +24,6 @@ export class FinishingTunnel {
   readonly over: Promise<TunnelOutcome>;
   readonly #ends: FinishingTunnelEnds;
   readonly #clock: Clock;
-  readonly #http1 = new Http1Answer();
   #lastSpoke: 'client' | 'server' | undefined;
   #used = false;
   #finishing = false;
@@ -38,7 +36,7 @@ export class FinishingTunnel {
     this.#clock = clock;
     this.over = tunnel(client, server, {
       fromA: () => this.#fromClient(),
-      fromB: (chunk) => this.#fromServer(chunk),
+      fromB: () => this.#fromServer(),
     });
     void this.over.then(() => this.#cancelLook());
   }
@@ -57,8 +55,7 @@ export class FinishingTunnel {
     if (this.#finishing) this.#heard();
   }
 
-  #fromServer(chunk: Buffer): void {
-    this.#http1.read(chunk, this.#lastSpoke === 'client');
+  #fromServer(): void {
     this.#lastSpoke = 'server';
     if (this.#finishing) this.#heard();
   }
@@ -87,7 +84,7 @@ export class FinishingTunnel {
     if (client.stream.readableEnded || server.stream.readableEnded) return false;
     // What has been said but not delivered is under way, too.
     if (client.stream.writableLength > 0 || server.stream.writableLength > 0) return false;
-    return this.#lastSpoke !== 'client' && !this.#http1.underWay;
+    return this.#lastSpoke !== 'client';
   }
 
   #close(): void {

@@ -1,24 +1,39 @@
 import type { Duplex } from 'node:stream';
 import { CLIENT_PREFACE, FRAME_HEADER_BYTES, FRAME_TYPE } from './http2/protocol.ts';
 
-/** `http2`: with prior knowledge. `other`: something else, whose calls we cannot see. `nothing`: it ended without a word. */
-export type Protocol = 'http2' | 'other' | 'nothing';
+/**
+ * `http2`: with prior knowledge. `http1`: what any server could take for a request of HTTP/1, be it well-formed or not.
+ * `other`: something else, whose calls we cannot see. `nothing`: it ended without a word. `silent`: nobody has said a word
+ * within the time. `unclear`: somebody has, but not enough to tell.
+ */
+export type Protocol = 'http2' | 'http1' | 'other' | 'nothing' | 'silent' | 'unclear';
+
+export interface Listening {
+  /** Not read by anybody. Default: there is none yet. */
+  readonly server?: Duplex;
+  /** How long first words are waited for, ms. Default: to the end. */
+  readonly withinMs?: number;
+}
+
+/** So long may words take that began and do not tell yet, ms. */
+const UNCLEAR_MS = 10_000;
 
 /** From so many bytes on the client's preface cannot be taken for a request of another protocol: `PRI ` is no method. */
 const TELLING_BYTES = 4;
 
 /**
  * Looks at what either side says first, without taking it: everything stays in the streams, unread. Whoever speaks first
- * decides: a client by its preface (RFC 9113, section 3.4), a server by its SETTINGS. Never rejects.
+ * decides: a client by its preface (RFC 9113, section 3.4) or its request line, a server by its SETTINGS. Never rejects.
  *
  * @param client not read by anybody
- * @param server not read by anybody; `undefined`: there is none yet
  */
-export function recognise(client: Duplex, server?: Duplex): Promise<Protocol> {
+export function recognise(client: Duplex, { server, withinMs }: Listening = {}): Promise<Protocol> {
   return new Promise((resolve) => {
     const said = new Map<Duplex, Buffer>();
     for (const stream of [client, server]) if (stream !== undefined) said.set(stream, NOTHING);
+    let patience: NodeJS.Timeout | undefined;
     const done = (protocol: Protocol) => {
+      clearTimeout(patience);
       for (const [stream, words] of said) {
         stream.off('readable', look);
         stream.off('end', look);
@@ -34,9 +49,13 @@ export function recognise(client: Duplex, server?: Duplex): Promise<Protocol> {
         if (more !== null) said.set(stream, Buffer.concat([words, more]));
       }
       const protocol = byClient(said.get(client) ?? NOTHING) ?? (server && byServer(said.get(server) ?? NOTHING));
+      const begun = [...said.values()].some(({ length }) => length > 0);
       if (protocol !== undefined) done(protocol);
-      else if ([...said.keys()].some(({ destroyed, readableEnded }) => destroyed || readableEnded)) done('nothing');
+      else if ([...said.keys()].some(({ destroyed, readableEnded }) => destroyed || readableEnded)) {
+        done(begun ? 'other' : 'nothing');
+      } else if (begun && withinMs === undefined) patience ??= setTimeout(() => done('unclear'), UNCLEAR_MS);
     };
+    if (withinMs !== undefined) patience = setTimeout(() => done('silent'), withinMs);
     for (const stream of said.keys()) {
       stream.on('readable', look);
       stream.on('end', look);
@@ -49,8 +68,24 @@ export function recognise(client: Duplex, server?: Duplex): Promise<Protocol> {
 function byClient(said: Buffer): Protocol | undefined {
   if (said.length === 0) return undefined;
   const compared = Math.min(said.length, CLIENT_PREFACE.length);
-  if (!said.subarray(0, compared).equals(CLIENT_PREFACE.subarray(0, compared))) return 'other';
+  if (!said.subarray(0, compared).equals(CLIENT_PREFACE.subarray(0, compared))) return byRequestLine(said);
   return said.length >= TELLING_BYTES ? 'http2' : undefined;
+}
+
+/**
+ * Takes for HTTP/1 whatever a lenient server might: what passes unseen must not be a request to anybody, or its sender
+ * could say in it who it is.
+ */
+function byRequestLine(said: Buffer): Protocol | undefined {
+  const text = said.toString('latin1', 0, MAX_REQUEST_LINE).replace(LEADING_BLANKS, '');
+  if (text === '') return said.length < MAX_REQUEST_LINE ? undefined : 'other';
+  if (USUAL_METHOD.test(text)) return 'http1';
+  const end = text.search(/[\r\n]/);
+  const line = end < 0 ? text : text.slice(0, end);
+  if (HTTP_VERSION.test(line)) return 'http1';
+  // A line that may yet become one is waited for; a word that cannot be a method, or what cannot be its target, is none.
+  const mayBecome = end < 0 && text.length < MAX_REQUEST_LINE && MAY_BECOME.test(line);
+  return mayBecome ? undefined : 'other';
 }
 
 function byServer(said: Buffer): Protocol | undefined {
@@ -61,3 +96,11 @@ function byServer(said: Buffer): Protocol | undefined {
 }
 
 const NOTHING = Buffer.alloc(0);
+/** So many bytes are waited for to tell a request line. */
+const MAX_REQUEST_LINE = 8192;
+/** What lenient servers read over. */
+const LEADING_BLANKS = /^[\r\n\t ]+/;
+const USUAL_METHOD = /^(?:GET|HEAD|POST|PUT|DELETE|OPTIONS|PATCH|TRACE)[ \t]/;
+const HTTP_VERSION = /^[^ \t]+[ \t].*HTTP\/\d/i;
+/** A method, or its beginning, and the beginning of a target: a path, an asterisk, an URL; of CONNECT, whatever it is. */
+const MAY_BECOME = /^[!#$%&'*+.^_`|~0-9A-Z-]+(?:$|[ \t]+(?:$|[/*]|h$|ht$|htt$|https?$|https?:))|^CONNECT[ \t]/i;

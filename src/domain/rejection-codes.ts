@@ -34,7 +34,7 @@ interface Row {
   readonly phase: Phase;
   readonly wire: WireReason;
   readonly grpc: GrpcStatusName;
-  readonly http: 400 | 401 | 403 | 404 | 408 | 412 | 413 | 421 | 429 | 431 | 502 | 503 | 504;
+  readonly http: 400 | 401 | 403 | 404 | 408 | 412 | 413 | 417 | 421 | 429 | 431 | 501 | 502 | 503 | 504;
   /** One sentence for the operator: what happened. */
   readonly meaning: string;
   /** One sentence for the operator: what to do now. */
@@ -506,8 +506,8 @@ export const REJECTIONS = {
     'NOT_PERMITTED',
     'PERMISSION_DENIED',
     403,
-    'The connection does not speak HTTP/2, so its calls cannot be seen, and the grant between the two lists calls.',
-    'Let the agent speak HTTP/2, or give it a grant without `calls`: that one is for all that the connection carries.',
+    'The connection speaks neither HTTP/2 nor HTTP/1, so its calls cannot be seen, and the grant between the two lists calls.',
+    'Let the agent speak HTTP, or give it a grant without `calls`: that one is for all that the connection carries.',
   ),
   HTTP2_PROTOCOL_VIOLATION: row(
     'call',
@@ -524,6 +524,54 @@ export const REJECTIONS = {
     429,
     'A side sent more frames that only cost work than an honest one does (resets, pings, settings, empty frames …); it was told ENHANCE_YOUR_CALM.',
     'The detail names the kind of frame: treat it as an attack unless that side is known to do so; a client that cancels nearly all it asks for is the usual exception.',
+  ),
+  HTTP1_MALFORMED: row(
+    'call',
+    'PROTOCOL',
+    'INVALID_ARGUMENT',
+    400,
+    'A request is not what HTTP/1.1 allows, or is such that two servers could read it differently: two lengths, a bare line feed, a folded header, a `Host` that is missing or differs …',
+    'The detail names the rule; correct the caller. If it is a well-known client, treat it as an attack: none sends such requests.',
+  ),
+  HTTP1_ANSWER_MALFORMED: row(
+    'call',
+    'PROTOCOL',
+    'UNAVAILABLE',
+    502,
+    'What the called agent answered is not what HTTP/1.1 allows, or could be read in more than one way.',
+    'The detail names the rule; correct the called agent. If it speaks HTTP/2 only, call it so.',
+  ),
+  UPGRADE_REFUSED: row(
+    'call',
+    'PROTOCOL',
+    'INVALID_ARGUMENT',
+    501,
+    'A request wants to leave HTTP (`Upgrade`, for example to WebSocket, or CONNECT): what would follow are no calls, and cannot be decided.',
+    'Use plain requests, server-sent events or gRPC streams between agents. Bytes of another protocol pass from their first one on, under a grant without `calls`.',
+  ),
+  EXPECTATION_REFUSED: row(
+    'call',
+    'PROTOCOL',
+    'INVALID_ARGUMENT',
+    417,
+    'A request has an `Expect` other than `100-continue`.',
+    'Leave the header out; nothing else can be expected.',
+  ),
+  CALL_BODY_TOO_LARGE: row(
+    'call',
+    'PROTOCOL',
+    'RESOURCE_EXHAUSTED',
+    413,
+    'The body of a request has to be read before it is passed on, and is longer than can be.',
+    'Send less at once; the detail has the limit.',
+  ),
+  CALL_ANSWER_UNREADABLE: row(
+    'call',
+    'PROTOCOL',
+    'UNAVAILABLE',
+    502,
+    'The body of an answer has to be read before it is passed on, and cannot be: it is compressed although that was not asked for, or is too long.',
+    'The detail says which; have the called agent answer without a content coding, or with less.',
   ),
   CALL_MALFORMED: row(
     'call',

@@ -6,6 +6,7 @@ import { join, resolve } from 'node:path';
 import type { AdmissionPorts } from '../domain/admission.ts';
 import { trustDomainOf, type SpiffeId } from '../domain/agent-id.ts';
 import type { MeshState } from '../domain/mesh-state.ts';
+import { Http1Server } from '../dataplane/http1/http1-server.ts';
 import type { Rejection } from '../domain/rejection.ts';
 import { AdminSocket } from '../platform/admin-socket.ts';
 import { after, systemClock, type Clock } from '../platform/clock.ts';
@@ -268,7 +269,10 @@ export function createSidecar(options: SidecarOptions): Sidecar {
     const giveUp = () => peer.raw.destroy();
     contain(acceptExchange(call, peer, keepAlive.deps), { logger, what: 'accepting an exchange', giveUp });
   });
+  const http1 = new Http1Server();
   const acceptor = new DataAcceptor({
+    clock,
+    http1,
     registry,
     metrics,
     decisions,
@@ -299,7 +303,19 @@ export function createSidecar(options: SidecarOptions): Sidecar {
   });
   const socketMode = Number.parseInt(config.socket_mode, 8);
   const forAgent = { logger, socketMode };
-  const carrier = new Outbound({ ...core, pool, budget, continuity, decisions, calls, registry, roots, timing });
+  const carrier = new Outbound({
+    ...core,
+    http1,
+    pool,
+    budget,
+    continuity,
+    decisions,
+    calls,
+    registry,
+    roots,
+    timing,
+    peers: () => live.peers,
+  });
   const outbound: OutboundSet = new OutboundSet({
     logger,
     peers: () => live.peers,

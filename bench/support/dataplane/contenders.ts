@@ -6,7 +6,7 @@ import { Backend } from './backend.ts';
 import { nodePair } from './node-pair.ts';
 import { SidecarPairs } from './sidecar-pairs.ts';
 
-export type ContenderId = 'shipped' | 'logged' | 'gate' | 'tunnel' | 'haproxy' | 'nginx' | 'grpc';
+export type ContenderId = 'shipped' | 'logged' | 'gate' | 'tunnel' | 'haproxy' | 'nginx' | 'grpc' | 'plain';
 
 /** One way to get from the caller to the server. */
 export interface Contender {

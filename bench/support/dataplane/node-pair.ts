@@ -5,19 +5,27 @@ import { pair, type PairInput, type ProxyPair, type Side } from '../proxies.ts';
 
 /** What a program of such a pair is told. */
 export interface HopOptions extends Side {
-  readonly kind: 'gate' | 'tunnel' | 'grpc';
+  readonly kind: 'gate' | 'tunnel' | 'grpc' | 'http1' | 'plain';
   /** PEM files. */
   readonly cert: string;
   readonly key: string;
   readonly root: string;
 }
 
+const PROGRAMS = {
+  gate: 'bare-hop.ts',
+  tunnel: 'bare-hop.ts',
+  grpc: 'grpc-hop.ts',
+  http1: '../http1/http1-hop.ts',
+  plain: '../http1/plain-hop.ts',
+} as const satisfies Record<HopOptions['kind'], string>;
+
 /** Two plain Node processes, without anything that reads TypeScript in them. */
 export function nodePair(name: string, kind: HopOptions['kind'], input: PairInput): Promise<ProxyPair> {
-  const program = kind === 'grpc' ? 'grpc-hop' : 'bare-hop';
-  const bundle = join(input.folder, `${program}.mjs`);
+  const program = PROGRAMS[kind];
+  const bundle = join(input.folder, `${kind}-hop.mjs`);
   buildSync({
-    entryPoints: [fileURLToPath(new URL(`${program}.ts`, import.meta.url))],
+    entryPoints: [fileURLToPath(new URL(program, import.meta.url))],
     outfile: bundle,
     bundle: true,
     format: 'esm',

@@ -22,7 +22,7 @@ const SPACE = 32;
  * lenient reader could understand differently does not pass.
  */
 export function fieldProblem({ name, value }: HeaderField): string | undefined {
-  if (!isToken(name)) return 'a field name with characters that it may not have';
+  if (!isFieldName(name)) return 'a field name with characters that it may not have';
   if (CONNECTION_FIELDS.has(name)) return `the connection-specific field ${name}`;
   if (name === 'te' && value !== 'trailers') return 'te with another value than trailers';
   return isFieldValue(value) ? undefined : `the value of ${name} has characters that it may not have`;
@@ -38,7 +38,8 @@ export function isFieldValue(value: string): boolean {
   return true;
 }
 
-function isToken(name: string): boolean {
+/** Whether it is a field name in lower case. */
+export function isFieldName(name: string): boolean {
   const { length } = name;
   for (let i = 0; i < length; i += 1) if (NAME_OCTET[name.charCodeAt(i)] !== 1) return false;
   return length > 0;

@@ -1,10 +1,14 @@
 import type { GateOptions } from '../../dataplane/gate/gate.ts';
+import type { Audience } from '../../dataplane/gate/refusal.ts';
+import type { BodyWatch } from '../../dataplane/http1/body-watch.ts';
+import type { Http1Terms } from '../../dataplane/http1/terms.ts';
 import type { GatedConnection } from '../../dataplane/gate/gated-connection.ts';
 import { IDENTITY_FIELD } from '../../dataplane/gate/reserved-fields.ts';
 import { TraceStarter } from '../../dataplane/gate/trace-context.ts';
 import type { HeaderField } from '../../dataplane/hpack/header-field.ts';
-import { agentNameOf } from '../../domain/agent-id.ts';
+import { agentNameOf, type SpiffeId } from '../../domain/agent-id.ts';
 import type { PeerPermit } from '../../domain/admission.ts';
+import { OTHER_CALL } from '../../domain/grant-policy.ts';
 import { rejection, type Rejection } from '../../domain/rejection.ts';
 import type { RandomSource } from '../../platform/random.ts';
 import type { Peers } from '../live-config.ts';
@@ -16,6 +20,19 @@ import { RoutedCalls } from './routed-calls.ts';
 export interface GateTermsDeps extends CallPolicyDeps {
   readonly random: RandomSource;
   readonly peers: () => Peers;
+  /** Who reads along in the bodies of a session's HTTP/1. Default: nobody. */
+  readonly bodyWatch?: ((session: Session, direction: Direction) => BodyWatch | undefined) | undefined;
+}
+
+/** A request of HTTP/1 that was refused before it could be decided. */
+export interface UnreadRefusal {
+  readonly direction: Direction;
+  /** `undefined`: nobody knows whom it was for. */
+  readonly peer: SpiffeId | undefined;
+  readonly remoteAddress: string;
+  readonly rejection: Rejection;
+  readonly correlationId: string;
+  readonly httpStatus: number;
 }
 
 const NOBODY: readonly HeaderField[] = [];
@@ -72,13 +89,54 @@ export class GateTerms {
     this.#routed.get(gated)?.placed(session);
   }
 
+  /** What decides of the requests of HTTP/1 on one connection of a session. */
+  http1Destination(
+    session: Session,
+    direction: Direction,
+  ): Pick<GateOptions, 'policy' | 'identity' | 'calleeGone' | 'limits'> & {
+    readonly bodyWatch: BodyWatch | undefined;
+  } {
+    const { policy, identity, calleeGone, limits } = this.gateOptions(session, direction);
+    return { policy, identity, calleeGone, limits, bodyWatch: this.#deps.bodyWatch?.(session, direction) };
+  }
+
+  /** What the connections of those who make requests of HTTP/1 have in common. */
+  http1Terms(audience: Audience): Omit<Http1Terms, 'find' | 'refused'> {
+    const { limits, clock, newTraceparent, newCorrelationId } = this.#common();
+    const { maxHeaderListBytes: maxHeaderBytes, stallMs } = limits;
+    return { audience, clock, newTraceparent, newCorrelationId, limits: { maxHeaderBytes, stallMs } };
+  }
+
+  /** Counts such a refusal, and puts it on record. */
+  unreadRefused({ direction, peer, remoteAddress, rejection: cause, correlationId, httpStatus }: UnreadRefusal): void {
+    const { counters, decisions } = this.#deps;
+    counters.of(direction, peer === undefined ? 'other' : decisions.peerLabel(peer)).refused(OTHER_CALL, {
+      grpcStatus: undefined,
+      httpStatus,
+      resetCode: undefined,
+      cancelled: false,
+      source: 'sidecar',
+      rejection: cause,
+      correlationId,
+      durationMs: 0,
+      requestBytes: 0,
+      responseBytes: 0,
+      requestMessages: 0,
+      responseMessages: 0,
+    });
+    decisions.refused({ correlationId, subject: peer ?? '', direction, remoteAddress, cause });
+  }
+
   /** Why the session permits no connection whose calls nobody can see; `undefined`: it does. */
   opaqueRejection(session: Session, direction: Direction): Rejection | undefined {
     const { state, self, clock } = this.#deps;
     const [from, to] = direction === 'outbound' ? [self, session.peer] : [session.peer, self];
     if (state()?.grantPolicy.allowsOpaque({ from, to }) === true) return undefined;
     if (isObserved(state(), [from, to], clock.now())) return undefined;
-    return rejection('OPAQUE_NOT_GRANTED', 'the grant lists calls, and this connection does not speak HTTP/2');
+    return rejection(
+      'OPAQUE_NOT_GRANTED',
+      'the grant lists calls, and this connection speaks neither HTTP/2 nor HTTP/1',
+    );
   }
 
   #common() {

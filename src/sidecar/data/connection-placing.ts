@@ -1,4 +1,3 @@
-import type { Socket } from 'node:net';
 import type { SpiffeId } from '../../domain/agent-id.ts';
 import type { Rejection, RejectionCode } from '../../domain/rejection.ts';
 import { isIllHealth } from '../session/ill-health.ts';
@@ -43,10 +42,12 @@ const ATTEMPTS = 3;
 const ATTEMPTS_ELSEWHERE = 2;
 
 /**
- * Places one connection of the agent, of which nothing has been read yet, on an instance of the peer: on another at once
- * where the first cannot be reached or does not take it. Never on another for what admission found.
+ * Places one connection, on which nothing has been sent yet, on an instance of the peer: on another at once where the
+ * first cannot be reached or does not take it. Never on another for what admission found.
+ *
+ * @param isGone whether nobody waits for it any more
  */
-export async function placeConnection(agent: Socket, peer: SpiffeId, deps: PlacingDeps): Promise<Placed> {
+export async function placeConnection(peer: SpiffeId, deps: PlacingDeps, isGone: () => boolean): Promise<Placed> {
   const { pool, continuity } = deps;
   const failed = new Set<Session>();
   let last: { readonly session: Session; readonly cause: Rejection; readonly isElsewhere: boolean } | undefined;
@@ -61,7 +62,7 @@ export async function placeConnection(agent: Socket, peer: SpiffeId, deps: Placi
       return giveUp(last);
     }
     const { session } = pooled;
-    const dialled = await dialData(session, agent, deps);
+    const dialled = await dialData(session, deps);
     pool.report(session, dialled.ok ? undefined : dialled.cause);
     if (dialled.ok) return { ok: true, session, connection: dialled.connection };
     const { cause, hasRotated } = dialled;
@@ -74,7 +75,7 @@ export async function placeConnection(agent: Socket, peer: SpiffeId, deps: Placi
     last = { session, cause, isElsewhere };
     const mayTry =
       pool.gaveUpLeaving(session) || isContinued || isIll ? ATTEMPTS : isElsewhere ? ATTEMPTS_ELSEWHERE : 1;
-    if (attempt >= mayTry || agent.destroyed) return giveUp(last);
+    if (attempt >= mayTry || isGone()) return giveUp(last);
   }
 
   function giveUp({ session, cause }: { readonly session: Session; readonly cause: Rejection }): Placed {

@@ -1,9 +1,12 @@
 import { connect, type Socket } from 'node:net';
+import type { Http1Server } from '../../dataplane/http1/http1-server.ts';
 import { REJECTIONS, rejection, type Rejection } from '../../domain/rejection.ts';
+import type { Clock } from '../../platform/clock.ts';
 import { dataAnswerCodec, dataOpenCodec } from '../../wire/services.ts';
 import { safeCorrelationId, toEnding } from '../../wire/wire-reason.ts';
 import type { GateTerms } from '../calls/gate-terms.ts';
 import type { DecisionLog } from '../decision-log.ts';
+import { carryPeerRequests } from '../http1/peer-requests.ts';
 import { parseLocalAddress } from '../local-address.ts';
 import type { Session } from '../session/session.ts';
 import type { SessionRegistry } from '../session/session-registry.ts';
@@ -17,6 +20,8 @@ export interface DataAcceptorDeps {
   readonly metrics: SidecarMetrics;
   readonly decisions: DecisionLog;
   readonly calls: GateTerms;
+  readonly clock: Clock;
+  readonly http1: Http1Server;
   /** This instance's id. */
   readonly instanceId: () => string;
   /** Where the agent listens, `host:port` or `unix:path`; `undefined`: it takes no calls. */
@@ -153,7 +158,13 @@ export class DataAcceptor {
       return;
     }
     peer.socket.write(framePreface(dataAnswerCodec.encode({ accepted: {} })));
-    await connection.carry(session, { registry, metrics, decisions, calls, direction: 'inbound' });
+    const { http1 } = this.#deps;
+    const connectApp = () => this.#connectAgent();
+    const carrying = { registry, metrics, decisions, calls, direction: 'inbound' } as const;
+    await connection.carry(session, {
+      ...carrying,
+      http1: (of, ends) => carryPeerRequests(of, ends, { server: http1, clock: this.#deps.clock, calls, connectApp }),
+    });
   }
 
   #connectAgent(): Promise<Socket | Rejection> {

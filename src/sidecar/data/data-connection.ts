@@ -3,8 +3,8 @@ import type { TLSSocket } from 'node:tls';
 import { recognise } from '../../dataplane/first-words.ts';
 import { FinishingTunnel } from '../../dataplane/finishing-tunnel.ts';
 import { GatedConnection } from '../../dataplane/gate/gated-connection.ts';
-import type { TunnelOutcome } from '../../dataplane/tunnel.ts';
-import type { Rejection } from '../../domain/rejection.ts';
+import type { TunnelEnd, TunnelOutcome } from '../../dataplane/tunnel.ts';
+import { rejection, type Rejection } from '../../domain/rejection.ts';
 import { resetSocket } from '../../platform/reset-socket.ts';
 import type { GateTerms } from '../calls/gate-terms.ts';
 import { closeReasonOf } from '../close-reason.ts';
@@ -13,17 +13,21 @@ import type { Direction, SidecarMetrics } from '../sidecar-metrics.ts';
 import type { Session, SessionConnection } from '../session/session.ts';
 import type { SessionRegistry } from '../session/session-registry.ts';
 
-/** What carries the bytes: a gate where it can see calls, else a tunnel. */
-interface Carrier {
+/** What carries the bytes: what can see calls where it can, else a tunnel. */
+export interface Carrier {
+  /** How it ended, when all ends are closed; never rejects. */
   readonly over: Promise<TunnelOutcome>;
   finish(): void;
+  /** What the session permits has changed: each call is judged again. Default: there are no calls. */
+  reconsider?(): void;
+  /** Ends each call for this reason, and our agent's side with them. Default: there are no calls. */
+  cut?(cause: Rejection, terms: { readonly agentIs: 'client' | 'server'; readonly correlationId: string }): void;
 }
 
-interface Gated {
-  readonly connection: GatedConnection;
-  /** Which end of the gate is our agent's. */
-  readonly agentIs: 'client' | 'server';
-  readonly session: Session;
+/** The two ends of a connection, of which only so much was read as tells that it speaks HTTP/1. */
+export interface Http1Ends {
+  readonly peer: TunnelEnd;
+  readonly agent: Socket;
 }
 
 /**
@@ -35,21 +39,26 @@ export class DataConnection implements SessionConnection {
   readonly #mesh: TLSSocket;
   #agent: Socket | undefined;
   #carrier: Carrier | undefined;
-  #gated: Gated | undefined;
+  #session: Session | undefined;
+  #agentIs: 'client' | 'server' = 'client';
   /** Whether the session still permits a connection whose calls nobody can see. */
   #opaque: (() => Rejection | undefined) | undefined;
   #reset = false;
   #finishing = false;
 
-  constructor({ raw, socket, agent }: { raw: Socket; socket: TLSSocket; agent?: Socket }) {
+  constructor({ raw, socket }: { raw: Socket; socket: TLSSocket }) {
     this.#raw = raw;
     this.#mesh = socket;
-    this.#agent = agent;
   }
 
   /** False once it was reset; nothing may be done with it then. */
   get usable(): boolean {
     return !this.#reset && !this.#raw.destroyed;
+  }
+
+  /** The peer's end. */
+  get end(): TunnelEnd {
+    return { stream: this.#mesh, reset: () => this.#raw.resetAndDestroy() };
   }
 
   reset(cause?: Rejection): void {
@@ -58,9 +67,8 @@ export class DataConnection implements SessionConnection {
     // Resetting the TCP socket, not the TLS one: a peer that stalls must not go on reading what we had buffered.
     this.#raw.resetAndDestroy();
     // Our own agent is told of each call why it ended.
-    if (this.#gated !== undefined && cause !== undefined) {
-      const { connection, agentIs, session } = this.#gated;
-      connection.cut(cause, { agentIs, correlationId: session.correlationId });
+    if (this.#carrier?.cut !== undefined && cause !== undefined && this.#session !== undefined) {
+      this.#carrier.cut(cause, { agentIs: this.#agentIs, correlationId: this.#session.correlationId });
     } else if (this.#agent !== undefined) resetSocket(this.#agent);
   }
 
@@ -70,27 +78,29 @@ export class DataConnection implements SessionConnection {
   }
 
   reconsider(): void {
-    this.#gated?.connection.reconsider();
+    this.#carrier?.reconsider?.();
     const refused = this.#opaque?.();
     if (refused !== undefined) this.reset(refused);
   }
 
-  /** The agent's side of an inbound connection is known only after it was dialled. */
+  /** The agent's side of it, which ends with it. */
   attach(agent: Socket): void {
     this.#agent = agent;
     if (this.#reset) resetSocket(agent);
   }
 
   /** Carries bytes until both ends are closed. */
-  async carry(session: Session, { registry, metrics, decisions, calls, direction, gated }: CarryDeps): Promise<void> {
-    const agent = this.#agent;
-    if (agent === undefined || !this.usable) {
+  async carry(session: Session, deps: CarryDeps): Promise<void> {
+    const { registry, metrics, direction } = deps;
+    if (!this.usable) {
       registry.release(session, this);
       this.reset();
       return;
     }
+    this.#session = session;
+    this.#agentIs = direction === 'inbound' ? 'server' : 'client';
     metrics.connections.add({ direction }, 1);
-    const outcome = await this.#carry(session, agent, { calls, decisions, direction, gated });
+    const outcome = await this.#carry(session, deps);
     metrics.connections.add({ direction }, -1);
     registry.release(session, this);
     const byUs = this.#reset || session.state === 'ended';
@@ -105,32 +115,34 @@ export class DataConnection implements SessionConnection {
     });
   }
 
-  async #carry(
-    session: Session,
-    agent: Socket,
-    { calls, decisions, direction, gated }: Pick<CarryDeps, 'calls' | 'decisions' | 'direction' | 'gated'>,
-  ): Promise<TunnelOutcome> {
-    const peersEnd = { stream: this.#mesh, reset: () => this.#raw.resetAndDestroy() };
+  async #carry(session: Session, { calls, decisions, direction, carrier, http1 }: CarryDeps): Promise<TunnelOutcome> {
+    const peer = this.end;
+    if (carrier instanceof GatedConnection) {
+      calls.placed(carrier, session);
+      carrier.attach(peer);
+    }
+    if (carrier !== undefined) return this.#start(carrier);
+    const agent = this.#agent;
+    if (agent === undefined) {
+      this.reset();
+      return 'reset';
+    }
     const agentsEnd = { stream: agent, reset: () => resetSocket(agent) };
     const called = direction === 'inbound';
-    if (gated !== undefined) {
-      calls.placed(gated, session);
-      gated.attach(peersEnd);
-      return this.#gate({ connection: gated, agentIs: 'client', session });
-    }
-    const ends = { client: called ? peersEnd : agentsEnd, server: called ? agentsEnd : peersEnd };
-    const protocol = await recognise(ends.client.stream, ends.server.stream);
+    const ends = { client: called ? peer : agentsEnd, server: called ? agentsEnd : peer };
+    const protocol = await recognise(ends.client.stream, { server: ends.server.stream });
     if (!this.usable) {
       // The peer went while nothing had been said: our agent's side goes, too.
       this.reset();
       return 'reset';
     }
-    if (protocol === 'http2') {
-      const connection = new GatedConnection(ends, calls.gateOptions(session, direction));
-      return this.#gate({ connection, agentIs: called ? 'server' : 'client', session });
+    if (protocol === 'http2') return this.#start(new GatedConnection(ends, calls.gateOptions(session, direction)));
+    if (protocol === 'http1') {
+      this.#agent = undefined;
+      return this.#start(http1(session, { peer, agent }));
     }
     const opaque = () => calls.opaqueRejection(session, direction);
-    const cause = protocol === 'other' ? opaque() : undefined;
+    const cause = protocol === 'other' ? opaque() : protocol === 'unclear' ? UNCLEAR : undefined;
     if (cause !== undefined) {
       const { correlationId, peer: subject, remoteAddress } = session;
       decisions.refused({ correlationId, subject, direction, remoteAddress, cause });
@@ -141,17 +153,14 @@ export class DataConnection implements SessionConnection {
     return this.#start(new FinishingTunnel(ends));
   }
 
-  #gate(gated: Gated): Promise<TunnelOutcome> {
-    this.#gated = gated;
-    return this.#start(gated.connection);
-  }
-
   #start(carrier: Carrier): Promise<TunnelOutcome> {
     this.#carrier = carrier;
     if (this.#finishing) carrier.finish();
     return carrier.over;
   }
 }
+
+const UNCLEAR = rejection('PREFACE_TIMEOUT', 'what was said could be the beginning of a request, and it did not go on');
 
 export interface CarryDeps {
   readonly registry: SessionRegistry;
@@ -160,6 +169,8 @@ export interface CarryDeps {
   /** What is decided of the calls of a session. */
   readonly calls: GateTerms;
   readonly direction: Direction;
-  /** The gate that the agent's side stands in already, waiting for the peer's. Default: one is made if it fits. */
-  readonly gated?: GatedConnection | undefined;
+  /** What carries it, where that is known. Default: what is said first tells. */
+  readonly carrier?: Carrier | undefined;
+  /** Makes what carries a connection that speaks HTTP/1. */
+  readonly http1: (session: Session, ends: Http1Ends) => Carrier;
 }

@@ -1,4 +1,3 @@
-import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { rejection, type Rejection } from '../../domain/rejection.ts';
 import type { Clock } from '../../platform/clock.ts';
@@ -36,8 +35,8 @@ export type DataDialResult =
 /** How long the other side may take to hang up, too. */
 const HANG_UP_MS = 1000;
 
-/** Opens a data connection of a live session for one socket of the agent. Never rejects. */
-export async function dialData(session: Session, agent: Socket, deps: DataDiallerDeps): Promise<DataDialResult> {
+/** Opens a data connection of a live session. Never rejects. */
+export async function dialData(session: Session, deps: DataDiallerDeps): Promise<DataDialResult> {
   let secured: SecuredConnection;
   try {
     secured = await secure(session, deps);
@@ -46,7 +45,7 @@ export async function dialData(session: Session, agent: Socket, deps: DataDialle
     throw error;
   }
   const { socket, raw, peer } = secured;
-  const connection = new DataConnection({ raw, socket, agent });
+  const connection = new DataConnection({ raw, socket });
   const refuse = (cause: Rejection) => {
     deps.registry.release(session, connection);
     raw.resetAndDestroy();

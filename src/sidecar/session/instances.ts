@@ -80,6 +80,13 @@ export class Instances {
     return this.#members.has(session);
   }
 
+  /** Whether a session may get new connections, and its instance is not ejected. */
+  accepts(session: Session): boolean {
+    const member = this.#members.get(session);
+    if (member === undefined || session.state !== 'live') return false;
+    return !this.#deps.ejection.ejectedAmong(this.#deps.places().addresses).has(member.address);
+  }
+
   /** Where its instance was dialled. */
   addressOf(session: Session): string {
     return this.#memberOf(session)?.address ?? session.remoteAddress;

@@ -103,6 +103,11 @@ export class PeerSessions {
     return { ok: true, session };
   }
 
+  /** Whether connections still go there. */
+  accepts(session: Session): boolean {
+    return this.#instances.accepts(session);
+  }
+
   /** How a connection that was handed out fared. */
   report(session: Session, cause: Rejection | undefined): void {
     this.#instances.settled(session);

@@ -87,6 +87,11 @@ export class SessionPool implements InstanceHealth {
     this.#owners.get(session)?.report(session, cause);
   }
 
+  /** Whether a session still gets new connections: one that was opened before may be used for something new. */
+  accepts(session: Session): boolean {
+    return this.#owners.get(session)?.accepts(session) ?? false;
+  }
+
   /** A connection found no instance of the peer that took it, though there was a session. */
   gaveUp(peer: SpiffeId, cause: Rejection): void {
     this.#peers.get(peer)?.gaveUp(cause);

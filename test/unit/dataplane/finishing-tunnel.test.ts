@@ -50,21 +50,15 @@ test('what is silent after the word of the server is closed in good order, both 
   assert.equal(await tunnel.over, 'finished');
 });
 
-for (const [name, answer, rest] of [
-  ['an answer that has not begun', undefined, 'answer'],
-  ['an HTTP/1 answer that pauses', 'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx\r\n', '0\r\n\r\n'],
-] as const) {
-  test(`${name} is waited for`, async (t) => {
-    const { tunnel, client, server } = await carried(t);
-    await say(client, 'question', server);
-    if (answer !== undefined) await say(server, answer, client);
-    let over = false;
-    void tunnel.over.then(() => (over = true));
-    tunnel.finish();
-    await new Promise((resolve) => setTimeout(resolve, 700));
-    assert.equal(over, false);
-    assert.equal((await say(server, rest, client)).toString(), rest);
-    client.resume();
-    assert.equal(await tunnel.over, 'finished');
-  });
-}
+test('an answer that has not begun is waited for', async (t) => {
+  const { tunnel, client, server } = await carried(t);
+  await say(client, 'question', server);
+  let over = false;
+  void tunnel.over.then(() => (over = true));
+  tunnel.finish();
+  await new Promise((resolve) => setTimeout(resolve, 700));
+  assert.equal(over, false);
+  assert.equal((await say(server, 'answer', client)).toString(), 'answer');
+  client.resume();
+  assert.equal(await tunnel.over, 'finished');
+});

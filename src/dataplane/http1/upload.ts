@@ -1,0 +1,167 @@
+import type { IncomingMessage } from 'node:http';
+import { isReserved } from '../gate/reserved-fields.ts';
+import type { Channel } from './channel.ts';
+import { isTrailer } from './field-names.ts';
+import type { BodyFraming } from './request-reading.ts';
+
+/** Up to so many bytes are copied into the text that goes before them: one write costs more than the copy. */
+const SMALL_BYTES = 4096;
+/** So much of a body that nobody wants is read, for the sake of the connection; then the connection ends. */
+const MAX_DISCARDED = 1024 * 1024;
+
+type Mode = 'waiting' | 'sending' | 'collecting' | 'discarding';
+
+export interface UploadOptions {
+  readonly message: IncomingMessage;
+  readonly framing: BodyFraming;
+  /** All of it has gone out. */
+  readonly onSent: () => void;
+  /** More came of a body that nobody wants than is worth reading. */
+  readonly onTooMuch: () => void;
+}
+
+/** The body of one request on its way to the callee. */
+export class Upload {
+  /** Bytes of the body that have come. */
+  bytes = 0;
+  /** Whether all of it has gone out. */
+  sent = false;
+  readonly #options: UploadOptions;
+  #mode: Mode = 'waiting';
+  #channel: Channel | undefined;
+  /** What has to go out before the next bytes of the body. */
+  #head = '';
+  #isAttending = false;
+  #collected: Buffer[] = [];
+  #collect: { readonly limit: number; readonly onBody: (body: Buffer | undefined) => void } | undefined;
+  #discarded = 0;
+
+  constructor(options: UploadOptions) {
+    this.#options = options;
+  }
+
+  /** Sends the head, and the body as it comes. */
+  send(head: string, channel: Channel): void {
+    this.#channel = channel;
+    if (this.#options.framing === 'none') {
+      channel.write(head);
+      this.#finish();
+      return;
+    }
+    this.#head = head;
+    this.#mode = 'sending';
+    this.#attend();
+    // Mostly the body has come with the head, and is told before this: then both go out as one.
+    process.nextTick(() => this.#flushHead());
+  }
+
+  /** Sends a body that is at hand. */
+  sendWhole(head: string, body: Buffer, channel: Channel): void {
+    channel.write(joined(head, body));
+    this.#finish();
+  }
+
+  /** Holds the body back. @param onBody is given it, or `undefined` where it is longer than that */
+  collect(limit: number, onBody: (body: Buffer | undefined) => void): void {
+    this.#collect = { limit, onBody };
+    this.#mode = 'collecting';
+    this.#attend();
+  }
+
+  /** The callee takes more. */
+  resume(): void {
+    this.#options.message.resume();
+  }
+
+  /** Nobody wants the rest: it is read and thrown away, so that the caller can hear why. */
+  discard(): void {
+    const { message, framing } = this.#options;
+    if (framing === 'none' || message.readableEnded) return;
+    this.#mode = 'discarding';
+    this.#attend();
+    message.resume();
+  }
+
+  #attend(): void {
+    if (this.#isAttending) return;
+    this.#isAttending = true;
+    const { message } = this.#options;
+    message.on('data', (chunk: Buffer) => this.#data(chunk));
+    message.on('end', () => this.#end());
+  }
+
+  #data(chunk: Buffer): void {
+    this.bytes += chunk.length;
+    if (this.#mode === 'sending') this.#forward(chunk);
+    else if (this.#mode === 'collecting') this.#take(chunk);
+    else {
+      this.#discarded += chunk.length;
+      if (this.#discarded > MAX_DISCARDED) this.#options.onTooMuch();
+    }
+  }
+
+  #end(): void {
+    if (this.#mode === 'collecting') {
+      const onBody = this.#collect?.onBody;
+      this.#collect = undefined;
+      this.#mode = 'waiting';
+      onBody?.(Buffer.concat(this.#collected));
+    } else if (this.#mode === 'sending' && !this.sent) {
+      if (this.#options.framing === 'chunked') {
+        const trailers = keptTrailers(this.#options.message.rawTrailers);
+        this.#channel?.write(`${this.#takeHead()}0\r\n${trailers}\r\n`);
+      } else this.#flushHead();
+      this.#finish();
+    }
+  }
+
+  #forward(chunk: Buffer): void {
+    const head = this.#takeHead();
+    const bytes =
+      this.#options.framing === 'chunked'
+        ? joined(`${head}${chunk.length.toString(16)}\r\n`, chunk, '\r\n')
+        : joined(head, chunk);
+    if (this.#channel?.write(bytes) === false) this.#options.message.pause();
+  }
+
+  #take(chunk: Buffer): void {
+    this.#collected.push(chunk);
+    if (this.#collect === undefined || this.bytes <= this.#collect.limit) return;
+    const { onBody } = this.#collect;
+    this.#collect = undefined;
+    this.#collected = [];
+    this.discard();
+    onBody(undefined);
+  }
+
+  #flushHead(): void {
+    if (this.#head !== '' && this.#mode === 'sending') this.#channel?.write(this.#takeHead());
+  }
+
+  #takeHead(): string {
+    const head = this.#head;
+    this.#head = '';
+    return head;
+  }
+
+  #finish(): void {
+    this.sent = true;
+    this.#options.onSent();
+  }
+}
+
+function joined(head: string, body: Buffer, tail = ''): Buffer | string {
+  if (body.length <= SMALL_BYTES) return `${head}${body.toString('latin1')}${tail}`;
+  if (head === '' && tail === '') return body;
+  return Buffer.concat([Buffer.from(head, 'latin1'), body, Buffer.from(tail, 'latin1')]);
+}
+
+/** @param raw name, value, name, value …, as Node's parser took them */
+function keptTrailers(raw: readonly string[]): string {
+  let lines = '';
+  for (let i = 0; i + 1 < raw.length; i += 2) {
+    const lower = (raw[i] ?? '').toLowerCase();
+    if (isTrailer(lower) && !isReserved(lower)) lines += `${raw[i]}: ${raw[i + 1]}\r\n`;
+  }
+  return lines;
+}
