@@ -34,7 +34,7 @@ const OF_THE_SETUP: ReadonlySet<string> = new Set([
 const PEER_WENT = [
   'PEER_ENDED', 'PEER_LOST', 'PEER_UNREACHABLE', 'PEER_REFUSED', 'PEER_ADDRESS_UNKNOWN', 'PEER_DRAINING',
   'TLS_HANDSHAKE_FAILED', 'DATA_SESSION_UNKNOWN', 'UNEXPECTED_PEER', 'WRONG_INSTANCE', 'APP_UNREACHABLE',
-  'CONTINUATION_UNKNOWN', 'DATA_PREFACE_INVALID',
+  'CONTINUATION_UNKNOWN', 'DATA_PREFACE_INVALID', 'instance_ejected',
 ] as const; // prettier-ignore
 const AUTHORITY_WENT = ['state_watch_broken', 'ait_renewal_failed', 'svid_renewal_failed'] as const;
 
