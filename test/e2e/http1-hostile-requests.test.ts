@@ -1,38 +1,19 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { Attacker } from '../support/attacker.ts';
+import { dataOf, openData } from '../support/hostile-data.ts';
+import { bytesOf, HOSTILE_REQUESTS } from '../support/hostile-requests.ts';
 import { Http1Mesh } from '../support/http1-mesh.ts';
 import { valuesOf, type StrictMessage } from '../support/strict-http1.ts';
 
-/** One malformed request, and what must become of it. */
-interface HostileRequest {
-  readonly name: string;
-  /** Latin-1; a piece may be repeated. */
-  readonly request: readonly (string | { readonly repeat: string; readonly times: number })[];
-  /** What the caller is answered. */
-  readonly status: number;
-  /** How much of it the callee may see: at most its head and part of its body, or all. Default: nothing. */
-  readonly reaches?: 'head' | 'whole';
-}
-
-const CASES = JSON.parse(
-  readFileSync(new URL('../vectors/http1/hostile-requests.json', import.meta.url), 'utf8'),
-) as readonly HostileRequest[];
-
-const bytesOf = ({ request }: HostileRequest): Buffer =>
-  Buffer.from(
-    request.map((piece) => (typeof piece === 'string' ? piece : piece.repeat.repeat(piece.times))).join(''),
-    'latin1',
-  );
-
 test('there are at least 100 malformed requests', () => {
-  assert.ok(CASES.filter(({ status }) => status !== 200).length >= 100);
+  assert.ok(HOSTILE_REQUESTS.filter(({ status }) => status !== 200).length >= 100);
 });
 
 test('a hostile agent: each request is refused with its status, a cause and a fix, and none reaches the callee', async (t) => {
   const world = await Http1Mesh.start(t);
   const { planner, server } = world;
-  for (const hostile of CASES) {
+  for (const hostile of HOSTILE_REQUESTS) {
     await t.test(hostile.name, async () => {
       const [taken, received] = [server.taken.length, server.bytes.length];
       const caller = world.connect().write(bytesOf(hostile));
@@ -62,10 +43,43 @@ test('a hostile agent: each request is refused with its status, a cause and a fi
   });
 
   await t.test('each is counted, and on record', async () => {
-    const refused = CASES.filter(({ status }) => status === 400).length;
+    const refused = HOSTILE_REQUESTS.filter(({ status }) => status === 400).length;
     const counted = await planner.metric('ait_calls_total', { peer: 'researcher', code: '4xx', source: 'sidecar' });
     assert.ok(counted >= refused, `${counted} of ${refused}`);
     assert.ok((await planner.codes()).includes('HTTP1_MALFORMED'));
+  });
+});
+
+test('a hostile peer, past its own sidecar: the sidecar of the callee refuses each by itself', async (t) => {
+  const world = await Http1Mesh.start(t);
+  const { planner, researcher, server } = world;
+  const attacker = await Attacker.of(t, world.mesh);
+  const exchange = await attacker.admitted(researcher.inbound, attacker.member('planner', planner.measurement));
+  for (const hostile of HOSTILE_REQUESTS) {
+    await t.test(hostile.name, async () => {
+      const [taken, received] = [server.taken.length, server.bytes.length];
+      const data = await openData(attacker, researcher.inbound, dataOf(exchange));
+      assert.equal(await data.answer(), 'accepted');
+      data.socket.write(bytesOf(hostile));
+      const answer = (await data.payload('HTTP/1.1 xxx'.length)).toString('latin1');
+      assert.equal(Number(answer.slice(9, 12)), hostile.status, answer);
+      if (hostile.status !== 200) await data.closed;
+      const told = data.received.toString('latin1');
+      assert.ok(!told.includes('HTTP1_'), 'a peer hears the coarse reason only');
+      data.socket.destroy();
+      assert.deepEqual(server.problems, []);
+      const whole = hostile.reaches === 'whole' ? 1 : 0;
+      assert.equal(server.taken.length - taken, whole, 'complete requests that reached the callee');
+      if (hostile.reaches === undefined) assert.equal(server.bytes.length, received, 'not a byte passed');
+      if (whole === 1) assertOrderly(server.taken.at(-1)!);
+    });
+  }
+  exchange.destroy();
+
+  await t.test('the process is the one that it was, and serves', async () => {
+    assert.equal((await world.call('/after')).status, 200);
+    assert.equal(researcher.processes.length, 1);
+    assert.ok((await researcher.codes()).includes('HTTP1_MALFORMED'));
   });
 });
 

@@ -150,10 +150,10 @@ test('on one port the authority of the first call says whom the connection is fo
     },
   );
 
-  await t.test('what is no HTTP/2 is refused there: nobody could say whom it is for', async () => {
+  await t.test('what is no HTTP is refused there: nobody could say whom it is for', async () => {
     const [host, port] = address.split(':');
     const socket = connect({ host: host ?? '', port: Number(port) });
-    socket.write('GET / HTTP/1.1\r\nHost: researcher.mesh\r\n\r\n');
+    socket.write('raw bytes\n');
     await new Promise<void>((resolve) => {
       socket.once('close', () => resolve());
       socket.once('error', () => undefined);

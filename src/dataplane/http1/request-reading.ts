@@ -91,18 +91,27 @@ export type RequestReading =
 /**
  * Reads the head of a request that Node's parser has taken, more strictly than that has to be: what two servers could
  * read differently is refused (RFC 9112, sections 3.2, 6.1 and 11.2). Fails closed.
+ *
+ * @param maxHeaderBytes of all fields, counted as HTTP/2 does: many small ones cost more than their bytes
  */
-export function readRequest(message: IncomingMessage): RequestReading {
+export function readRequest(message: IncomingMessage, maxHeaderBytes: number): RequestReading {
   const { rawHeaders, httpVersionMajor, httpVersionMinor } = message;
   const method = message.method ?? '';
   if (httpVersionMajor !== 1 || httpVersionMinor > 1) return malformed(`HTTP/${message.httpVersion}`);
   const head = new HeadReading(httpVersionMinor === 0);
+  let bytes = 0;
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
-    const problem = head.take(rawHeaders[i] ?? '', rawHeaders[i + 1] ?? '');
+    const [name = '', value = ''] = [rawHeaders[i], rawHeaders[i + 1]];
+    bytes += name.length + value.length + FIELD_OVERHEAD;
+    if (bytes > maxHeaderBytes) return refused(reject('CALL_HEADERS_TOO_LARGE', `more than ${maxHeaderBytes} bytes`));
+    const problem = head.take(name, value);
     if (problem !== undefined) return refused(problem);
   }
   return head.finish(method, message.url ?? '', rawHeaders);
 }
+
+/** What each field counts beyond its bytes (RFC 9113, section 6.5.2). */
+const FIELD_OVERHEAD = 32;
 
 /** A rejection, or what is malformed. */
 type Problem = string | Rejection;

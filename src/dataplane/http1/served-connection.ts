@@ -39,7 +39,7 @@ export class ServedConnection {
   #used = false;
   #failed = false;
   #finishing = false;
-  /** Bytes read when the last head was whole; more than that, and another has begun. */
+  /** Bytes read when the last request was over; more than that, and another has begun. */
   #readBefore = 0;
   #headSince: number | undefined;
   #quietSince: number;
@@ -70,7 +70,6 @@ export class ServedConnection {
   take(message: IncomingMessage, response: ServerResponse): void {
     this.#used = true;
     this.#headSince = undefined;
-    this.#readBefore = this.#bytesRead;
     response.once('close', () => this.#next());
     response.on('error', ignore);
     if (this.#isBusy) {
@@ -133,7 +132,7 @@ export class ServedConnection {
   #start({ message, response }: Waiting): void {
     this.#isBusy = true;
     if (this.#finishing) response.shouldKeepAlive = false;
-    const reading = readRequest(message);
+    const reading = readRequest(message, this.#terms.limits.maxHeaderBytes);
     if (!reading.ok) {
       this.#refuse(reading.rejection, response);
       return;
@@ -182,6 +181,7 @@ export class ServedConnection {
     this.#current = undefined;
     this.#isBusy = false;
     this.#quietSince = this.#terms.clock.monotonic();
+    this.#readBefore = this.#bytesRead;
     const next = this.#ahead.shift();
     if (next === undefined) return;
     if (this.#ahead.length === MAX_AHEAD - 1) this.#end.stream.resume();

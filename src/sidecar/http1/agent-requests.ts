@@ -21,6 +21,9 @@ export interface AgentConnection {
   readonly route: (request: CallRequest) => SpiffeId | Rejection;
 }
 
+/** Stands in for a request that could not be read: it names nobody. */
+const UNREAD: CallRequest = { method: '', path: '', authority: '', isGrpc: false, headers: [] };
+
 /** The requests of HTTP/1 that our agent makes, each carried to the peer that it is for. */
 export class AgentRequests {
   readonly #deps: AgentRequestsDeps;
@@ -42,7 +45,7 @@ export class AgentRequests {
         return this.#channelsTo(peer).find(request, terms);
       },
       refused: ({ request, ...refusal }) => {
-        const peer = request && route(request);
+        const peer = route(request ?? UNREAD);
         const subject = typeof peer === 'string' ? peer : undefined;
         calls.unreadRefused({ ...refusal, direction: 'outbound', peer: subject, remoteAddress: at });
       },

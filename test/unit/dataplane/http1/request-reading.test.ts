@@ -17,7 +17,7 @@ function read(headers: readonly string[], { method = 'GET', url = '/x', minor = 
     return [line.slice(0, colon), line.slice(colon + 1).trim()];
   });
   const message = { method, url, rawHeaders, httpVersion: `1.${minor}`, httpVersionMajor: 1, httpVersionMinor: minor };
-  return readRequest(message as IncomingMessage);
+  return readRequest(message as IncomingMessage, 4096);
 }
 
 function accepted(headers: readonly string[], line?: Line): Http1Request {
@@ -111,6 +111,10 @@ test('an offer of HTTP/2 is read over; any other protocol is refused by that nam
   assert.equal(accepted([HOST, 'Upgrade: h2c', 'HTTP2-Settings: AA']).lines(), 'Host: a\r\n');
   assert.equal(refusedAs([HOST, 'Upgrade: websocket']), 'UPGRADE_REFUSED');
   assert.equal(refusedAs([HOST, 'Expect: more']), 'EXPECTATION_REFUSED');
+});
+
+test('many fields are as much as a few large ones', () => {
+  assert.equal(refusedAs([HOST, ...Array.from({ length: 125 }, () => 'a: b')]), 'CALL_HEADERS_TOO_LARGE');
 });
 
 for (const [name, headers, line] of [
