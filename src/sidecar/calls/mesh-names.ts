@@ -8,6 +8,17 @@ export function meshName(agent: SpiffeId): string {
   return `${agentNameOf(agent).replaceAll('/', '.').toLowerCase()}${SUFFIX}`;
 }
 
+/** So much is told to whoever used a name that leads nowhere: a header has room for no more. */
+const MAX_TOLD_CHARS = 800;
+
+/** The names under which these are called, in order; as many as fit into {@link MAX_TOLD_CHARS}. */
+export function meshNames(peers: Iterable<SpiffeId>): readonly string[] {
+  const names = [...peers].map(meshName).toSorted();
+  let chars = 0;
+  const beyond = names.findIndex((name) => (chars += name.length + 2) > MAX_TOLD_CHARS);
+  return beyond === -1 ? names : names.slice(0, beyond);
+}
+
 /**
  * Whom an `:authority` means: the name of the mesh, or without its suffix, with or without a port.
  *

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import { recognise } from '../../dataplane/first-words.ts';
+import { recognise, type Protocol } from '../../dataplane/first-words.ts';
 import { FinishingTunnel } from '../../dataplane/finishing-tunnel.ts';
 import { GatedConnection } from '../../dataplane/gate/gated-connection.ts';
 import type { TunnelEnd, TunnelOutcome } from '../../dataplane/tunnel.ts';
@@ -9,6 +9,7 @@ import { resetSocket } from '../../platform/reset-socket.ts';
 import type { GateTerms } from '../calls/gate-terms.ts';
 import { closeReasonOf } from '../close-reason.ts';
 import type { DecisionLog } from '../decision-log.ts';
+import type { AgentEntry } from '../entry/agent-entry.ts';
 import type { Direction, SidecarMetrics } from '../sidecar-metrics.ts';
 import type { Session, SessionConnection } from '../session/session.ts';
 import type { SessionRegistry } from '../session/session-registry.ts';
@@ -115,7 +116,8 @@ export class DataConnection implements SessionConnection {
     });
   }
 
-  async #carry(session: Session, { calls, decisions, direction, carrier, http1 }: CarryDeps): Promise<TunnelOutcome> {
+  async #carry(session: Session, deps: CarryDeps): Promise<TunnelOutcome> {
+    const { calls, decisions, direction, carrier, http1, entering } = deps;
     const peer = this.end;
     if (carrier instanceof GatedConnection) {
       calls.placed(carrier, session);
@@ -130,19 +132,28 @@ export class DataConnection implements SessionConnection {
     const agentsEnd = { stream: agent, reset: () => resetSocket(agent) };
     const called = direction === 'inbound';
     const ends = { client: called ? peer : agentsEnd, server: called ? agentsEnd : peer };
-    const protocol = await recognise(ends.client.stream, { server: ends.server.stream });
+    const protocol =
+      entering === undefined
+        ? await recognise(ends.client.stream, { server: ends.server.stream })
+        : await entering.entry.meet({ ...entering, agent, server: this.#mesh, peer: session.peer });
+    if (protocol === 'refused') {
+      // It is being told why, and has no part in this connection any more.
+      this.#agent = undefined;
+      this.reset();
+      return 'reset';
+    }
     if (!this.usable) {
       // The peer went while nothing had been said: our agent's side goes, too.
       this.reset();
       return 'reset';
     }
     if (protocol === 'http2') return this.#start(new GatedConnection(ends, calls.gateOptions(session, direction)));
-    if (protocol === 'http1') {
+    if (protocol === 'http1' || protocol === 'connect') {
       this.#agent = undefined;
       return this.#start(http1(session, { peer, agent }));
     }
     const opaque = () => calls.opaqueRejection(session, direction);
-    const cause = protocol === 'other' ? opaque() : protocol === 'unclear' ? UNCLEAR : undefined;
+    const cause = OPAQUE.has(protocol) ? opaque() : protocol === 'unclear' ? UNCLEAR : undefined;
     if (cause !== undefined) {
       const { correlationId, peer: subject, remoteAddress } = session;
       decisions.refused({ correlationId, subject, direction, remoteAddress, cause });
@@ -160,6 +171,8 @@ export class DataConnection implements SessionConnection {
   }
 }
 
+/** A peer's agent may speak TLS to ours where its sidecar let it: we cannot look into it. */
+const OPAQUE: ReadonlySet<Protocol> = new Set(['other', 'tls']);
 const UNCLEAR = rejection('PREFACE_TIMEOUT', 'what was said could be the beginning of a request, and it did not go on');
 
 export interface CarryDeps {
@@ -173,4 +186,6 @@ export interface CarryDeps {
   readonly carrier?: Carrier | undefined;
   /** Makes what carries a connection that speaks HTTP/1. */
   readonly http1: (session: Session, ends: Http1Ends) => Carrier;
+  /** Our agent's way in, where it is the caller. */
+  readonly entering?: { readonly entry: AgentEntry; readonly at: string; readonly isTunnel: boolean };
 }
