@@ -424,6 +424,8 @@ export function createSidecar(options: SidecarOptions): Sidecar {
       generation,
       outage,
       addresses: () => addresses(),
+      authority: enrollment.authority,
+      roots,
       peers: () => describePeers({ peers: live.peers, pool, budget }),
       clearInUseDrift: () => overlay.clear(),
     }),

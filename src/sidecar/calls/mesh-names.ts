@@ -5,7 +5,12 @@ const SUFFIX = '.mesh';
 
 /** The name under which an agent is called through the mesh: `researcher.mesh`; slashes in a name are dots. */
 export function meshName(agent: SpiffeId): string {
-  return `${agentNameOf(agent).replaceAll('/', '.').toLowerCase()}${SUFFIX}`;
+  return meshNameOf(agentNameOf(agent));
+}
+
+/** The same by the agent's name alone, such as `team/web-search`. */
+export function meshNameOf(name: string): string {
+  return `${name.replaceAll('/', '.').toLowerCase()}${SUFFIX}`;
 }
 
 /** So much is told to whoever used a name that leads nowhere: a header has room for no more. */
