@@ -152,15 +152,17 @@ test('on one port the authority of the first call says whom the connection is fo
     },
   );
 
-  await t.test('what is no HTTP/2 is refused there: nobody could say whom it is for', async () => {
+  await t.test('what is no HTTP is refused there, in words: nobody could say whom it is for', async () => {
     const [host, port] = address.split(':');
     const socket = connect({ host: host ?? '', port: Number(port) });
-    socket.write('GET / HTTP/1.1\r\nHost: researcher.mesh\r\n\r\n');
-    await new Promise<void>((resolve) => {
-      socket.once('close', () => resolve());
+    socket.write('raw bytes\r\n');
+    const answer = await new Promise<string>((resolve) => {
+      let said = '';
+      socket.on('data', (chunk) => (said += String(chunk)));
+      socket.once('close', () => resolve(said));
       socket.once('error', () => undefined);
-      socket.resume();
     });
+    assert.match(answer, /^HTTP\/1\.1 403 [^]*OPAQUE_NOT_GRANTED/);
     await planner.waitForVerdict({ code: 'OPAQUE_NOT_GRANTED' });
   });
 

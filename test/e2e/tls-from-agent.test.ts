@@ -66,7 +66,7 @@ test('TLS that an agent begins itself is refused with what to change, at every w
       assert.match(answer, /^HTTP\/1\.1 400 Bad Request\r\n/);
       const problem = JSON.parse(answer.slice(answer.indexOf('\r\n\r\n'))) as Record<string, string>;
       assert.equal(problem['code'], 'TLS_FROM_AGENT');
-      assert.match(problem['detail'] ?? '', /insecure channel credentials for gRPC/);
+      assert.match(problem['action'] ?? '', /insecure channel credentials for gRPC/);
 
       const { code, output } = await runAit([
         'explain',
