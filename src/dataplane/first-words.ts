@@ -27,6 +27,8 @@ const UNCLEAR_MS = 10_000;
 /** From so many bytes on the client's preface cannot be taken for a request of another protocol: `PRI ` is no method. */
 const TELLING_BYTES = 4;
 const CONNECT = Buffer.from('CONNECT ', 'latin1');
+/** What may follow it: a name or an address. Other protocols have such a word, too, and go on with something else. */
+const CONNECT_TARGET = /^[A-Za-z0-9[._-]/;
 /** A TLS record of a handshake: its type, and the first octet of its version (RFC 8446, section 5.1). */
 const HANDSHAKE = Buffer.of(22, 3);
 
@@ -81,7 +83,10 @@ export function recognise(client: Duplex, listening: Listening = {}): Promise<Pr
 function byClient(said: Buffer): Protocol | undefined {
   if (said.length === 0) return undefined;
   if (beginsAs(said, CLIENT_PREFACE)) return said.length >= TELLING_BYTES ? 'http2' : undefined;
-  if (beginsAs(said, CONNECT)) return said.length >= CONNECT.length ? 'connect' : undefined;
+  if (beginsAs(said, CONNECT)) {
+    if (said.length <= CONNECT.length) return undefined;
+    if (CONNECT_TARGET.test(said.toString('latin1', CONNECT.length))) return 'connect';
+  }
   if (beginsAs(said, HANDSHAKE)) return said.length >= HANDSHAKE.length ? 'tls' : undefined;
   return byRequestLine(said);
 }

@@ -12,6 +12,8 @@ for (const [words, protocol] of [
   [Buffer.from('PRI '), 'http2'],
   [Buffer.from('PRX(* '), 'other'],
   [Buffer.from('CONNECT researcher.mesh:443 HTTP/1.1\r\n'), 'connect'],
+  [Buffer.from('CONNECT [::1]:1 HTTP/1.1\r\n'), 'connect'],
+  [Buffer.from('CONNECT {"verbose":true}\r\n'), 'other'],
   [Buffer.from('CONNECTED('), 'other'],
   [Buffer.from('connect a:1 HTTP/1.1\r\n'), 'http1'],
   [Buffer.of(22, 3, 1, 2, 0, 1, 0, 1, 252, 3, 3), 'tls'],

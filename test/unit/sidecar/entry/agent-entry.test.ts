@@ -61,7 +61,7 @@ for (const [what, words, code, status, known] of [
     far.write(Buffer.from(words, 'latin1'));
     assert.equal(await meet(), 'refused');
     const said = await readToEnd(far);
-    const answer = said.slice(said.lastIndexOf('HTTP/1.1 '));
+    const answer = said.slice([...said.matchAll(/HTTP\/1\.1 \d{3} /g)].at(-1)?.index);
     assert.ok(answer.startsWith(`HTTP/1.1 ${status} `), said);
     const problem = JSON.parse(answer.slice(answer.indexOf('\r\n\r\n'))) as Record<string, unknown>;
     const [decision, ...more] = reported;
