@@ -97,6 +97,6 @@ test('TLS that an agent begins itself is refused with what to change, at every w
     assert.equal(researcher.app.received.length, 0);
     const counted = await planner.metric('ait_connections_refused_total', { reason: 'TLS_FROM_AGENT' });
     assert.ok(counted >= 7, `${counted}`);
-    assert.equal(await planner.call('researcher', 'plaintext'), 'plaintext');
+    assert.equal(await planner.call('researcher', 'raw bytes'), 'raw bytes');
   });
 });

@@ -14,7 +14,7 @@ export interface Checked {
 
 /** @throws AssertionError where it says nothing, contradicts itself, or gives no advice */
 export function readCheck(output: string, code: number | null): Checked {
-  const line = output.split('\n').find((each) => each.startsWith('{"ok"'));
+  const line = output.split('\n').find((each) => each.trimStart().startsWith('{"ok"'));
   assert.ok(line !== undefined, output);
   const { ok, findings } = JSON.parse(line) as { ok: boolean; findings: Checked['findings'] };
   const failed = findings.filter(({ verdict }) => verdict === 'fail').map(({ check, detail }) => `${check}: ${detail}`);
