@@ -29,7 +29,7 @@ The agent finds in its environment:
   AIT_PEER_<NAME>    where it calls a peer: unix:/path or host:port, as gRPC takes it; - . / in a name become _
   LISTEN             where it has to listen (app); HOST and PORT as well, where that is a port
   OPENAI_BASE_URL    the inference port, where there is one; OPENAI_API_KEY opens nothing: clients insist on one
-\${listen}, \${peer.<name>}, and the same with .path for a bare path, stand for addresses in the command and in env.
+\${listen}, \${outbound}, \${peer.<name>}, and the same with .path for a bare path, stand for addresses in the command and in env.
 
 It is started when the sidecar is usable, and has this terminal's input and output. Signals reach it; a second one,
 SIGINT within 5 s, ends it by force. When it has ended the sidecar finishes what is open, and nothing is left running.

@@ -1,5 +1,5 @@
 import { after, systemClock, type Clock } from '../platform/clock.ts';
-import { tunnel, type TunnelEnd, type TunnelOutcome } from './tunnel.ts';
+import { tunnel, type Tap, type TunnelEnd, type TunnelOutcome } from './tunnel.ts';
 
 /** Silence after which a connection with nothing under way may be closed, milliseconds. */
 const QUIET_MS = 250;
@@ -12,6 +12,8 @@ export interface FinishingTunnelEnds {
   readonly server: TunnelEnd;
   /** Default: the machine's. */
   readonly clock?: Clock;
+  /** Sees what the client says before it goes on. Default: nobody does. */
+  readonly guard?: Tap | undefined;
 }
 
 /**
@@ -31,11 +33,14 @@ export class FinishingTunnel {
   #cancelLook = (): void => undefined;
 
   constructor(ends: FinishingTunnelEnds) {
-    const { client, server, clock = systemClock } = ends;
+    const { client, server, clock = systemClock, guard } = ends;
     this.#ends = ends;
     this.#clock = clock;
     this.over = tunnel(client, server, {
-      fromA: () => this.#fromClient(),
+      fromA: (chunk) => {
+        guard?.(chunk);
+        this.#fromClient();
+      },
       fromB: () => this.#fromServer(),
     });
     void this.over.then(() => this.#cancelLook());

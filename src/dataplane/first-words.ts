@@ -3,23 +3,36 @@ import { CLIENT_PREFACE, FRAME_HEADER_BYTES, FRAME_TYPE } from './http2/protocol
 
 /**
  * `http2`: with prior knowledge. `http1`: what any server could take for a request of HTTP/1, be it well-formed or not.
- * `other`: something else, whose calls we cannot see. `nothing`: it ended without a word. `silent`: nobody has said a word
- * within the time. `unclear`: somebody has, but not enough to tell.
+ * `connect`: such a request to become a tunnel. `tls`: a client's handshake. `other`: something else, whose calls we cannot
+ * see. `nothing`: it ended without a word. `silent`: nobody has said a word within the time. `unclear`: somebody has, and
+ * it may yet become any of these, but does not go on.
  */
-export type Protocol = 'http2' | 'http1' | 'other' | 'nothing' | 'silent' | 'unclear';
+export type Protocol = 'http2' | 'http1' | 'connect' | 'tls' | 'other' | 'nothing' | 'silent' | 'unclear';
 
 export interface Listening {
   /** Not read by anybody. Default: there is none yet. */
   readonly server?: Duplex;
   /** How long first words are waited for, ms. Default: to the end. */
   readonly withinMs?: number;
+  /** How long words that do not tell yet are waited for to go on, ms. Default 100. */
+  readonly unclearMs?: number;
+  /**
+   * Whether a server that begins as HTTP/2 does leaves it to the client to say what is spoken: a client of HTTP/2 waits for
+   * nobody, and what it says may be for us. Default false.
+   */
+  readonly clientDecides?: boolean;
 }
 
-/** So long may words take that began and do not tell yet, ms. */
-const UNCLEAR_MS = 10_000;
+/** A first word that does not tell yet is waited for so long to go on, ms; whoever sends requests does so at once. */
+const UNCLEAR_MS = 100;
 
 /** From so many bytes on the client's preface cannot be taken for a request of another protocol: `PRI ` is no method. */
 const TELLING_BYTES = 4;
+const CONNECT = Buffer.from('CONNECT ', 'latin1');
+/** What may follow it: a name or an address. Other protocols have such a word, too, and go on with something else. */
+const CONNECT_TARGET = /^[A-Za-z0-9[._-]/;
+/** A TLS record of a handshake: its type, and the first octet of its version (RFC 8446, section 5.1). */
+const HANDSHAKE = Buffer.of(22, 3);
 
 /**
  * Looks at what either side says first, without taking it: everything stays in the streams, unread. Whoever speaks first
@@ -27,37 +40,50 @@ const TELLING_BYTES = 4;
  *
  * @param client not read by anybody
  */
-export function recognise(client: Duplex, { server, withinMs }: Listening = {}): Promise<Protocol> {
+export function recognise(client: Duplex, listening: Listening = {}): Promise<Protocol> {
+  const { server, withinMs, unclearMs = UNCLEAR_MS, clientDecides = false } = listening;
   return new Promise((resolve) => {
     const said = new Map<Duplex, Buffer>();
     for (const stream of [client, server]) if (stream !== undefined) said.set(stream, NOTHING);
+    const listeners = new Map<Duplex, () => void>();
+    let isOver = false;
     let patience: NodeJS.Timeout | undefined;
     const done = (protocol: Protocol) => {
       clearTimeout(patience);
       for (const [stream, words] of said) {
-        stream.off('readable', look);
+        stream.off('readable', listeners.get(stream) ?? look);
         stream.off('end', look);
         stream.off('close', look);
-        // In the same turn in which the last of it was read, so that the stream cannot have ended meanwhile.
+        // No stream has ended whose words were taken: see below.
         if (words.length > 0 && !stream.destroyed && !stream.readableEnded) stream.unshift(words);
       }
       resolve(protocol);
     };
     const look = () => {
       for (const [stream, words] of said) {
-        const more = stream.destroyed ? null : (stream.read() as Buffer | null);
+        // A server that has begun, and has to wait for the client.
+        if (stream === server && words.length >= FRAME_HEADER_BYTES) continue;
+        // Reading where there is nothing would end a stream that has no more to say, and its words could not be put back.
+        const more = stream.destroyed || stream.readableLength === 0 ? null : (stream.read() as Buffer | null);
         if (more !== null) said.set(stream, Buffer.concat([words, more]));
       }
-      const protocol = byClient(said.get(client) ?? NOTHING) ?? (server && byServer(said.get(server) ?? NOTHING));
+      const protocol =
+        byClient(said.get(client) ?? NOTHING) ?? (server && byServer(said.get(server) ?? NOTHING, clientDecides));
       const begun = [...said.values()].some(({ length }) => length > 0);
       if (protocol !== undefined) done(protocol);
-      else if ([...said.keys()].some(({ destroyed, readableEnded }) => destroyed || readableEnded)) {
+      else if (isOver || [...said.keys()].some(({ destroyed, readableEnded }) => destroyed || readableEnded)) {
         done(begun ? 'other' : 'nothing');
-      } else if (begun && withinMs === undefined) patience ??= setTimeout(() => done('unclear'), UNCLEAR_MS);
+      } else if (begun && withinMs === undefined) patience ??= setTimeout(() => done('unclear'), unclearMs);
     };
     if (withinMs !== undefined) patience = setTimeout(() => done('silent'), withinMs);
     for (const stream of said.keys()) {
-      stream.on('readable', look);
+      const readable = () => {
+        // Without anything to read this event says that the end has come.
+        if (stream.readableLength === 0) isOver = true;
+        look();
+      };
+      listeners.set(stream, readable);
+      stream.on('readable', readable);
       stream.on('end', look);
       stream.on('close', look);
     }
@@ -65,11 +91,22 @@ export function recognise(client: Duplex, { server, withinMs }: Listening = {}):
   });
 }
 
-function byClient(said: Buffer): Protocol | undefined {
+/** What a client's words so far say of its protocol; `undefined`: nothing yet. */
+export function byClient(said: Buffer): Protocol | undefined {
   if (said.length === 0) return undefined;
-  const compared = Math.min(said.length, CLIENT_PREFACE.length);
-  if (!said.subarray(0, compared).equals(CLIENT_PREFACE.subarray(0, compared))) return byRequestLine(said);
-  return said.length >= TELLING_BYTES ? 'http2' : undefined;
+  if (beginsAs(said, CLIENT_PREFACE)) return said.length >= TELLING_BYTES ? 'http2' : undefined;
+  if (beginsAs(said, CONNECT)) {
+    if (said.length <= CONNECT.length) return undefined;
+    if (CONNECT_TARGET.test(said.toString('latin1', CONNECT.length))) return 'connect';
+  }
+  if (beginsAs(said, HANDSHAKE)) return said.length >= HANDSHAKE.length ? 'tls' : undefined;
+  return byRequestLine(said);
+}
+
+/** Whether as much as there is of both is the same. */
+function beginsAs(said: Buffer, expected: Buffer): boolean {
+  const compared = Math.min(said.length, expected.length);
+  return said.subarray(0, compared).equals(expected.subarray(0, compared));
 }
 
 /**
@@ -88,11 +125,12 @@ function byRequestLine(said: Buffer): Protocol | undefined {
   return mayBecome ? undefined : 'other';
 }
 
-function byServer(said: Buffer): Protocol | undefined {
+function byServer(said: Buffer, clientDecides: boolean): Protocol | undefined {
   if (said.length === 0) return undefined;
   if (said.length < FRAME_HEADER_BYTES) return said[0] === 0 ? undefined : 'other';
   const isSettings = said[3] === FRAME_TYPE.settings && said[4] === 0 && said.readUInt32BE(5) === 0;
-  return isSettings && said.readUIntBE(0, 3) % 6 === 0 ? 'http2' : 'other';
+  if (!isSettings || said.readUIntBE(0, 3) % 6 !== 0) return 'other';
+  return clientDecides ? undefined : 'http2';
 }
 
 const NOTHING = Buffer.alloc(0);

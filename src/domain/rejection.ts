@@ -37,6 +37,8 @@ export interface Rejection {
   readonly clocks?: Clocks;
   /** Only for drift of our own agent that its call to the model showed: which call. What differs where is with that one. */
   readonly inUse?: { readonly correlationId: string };
+  /** Only for a name that leads nowhere: names that would have led somewhere, as far as they fit. */
+  readonly known?: readonly string[];
   /** Only for PEER_REFUSED and PEER_ENDED: what the peer told us. */
   readonly peerSaid?: { readonly reason: WireReason; readonly correlationId: string };
 }

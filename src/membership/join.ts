@@ -93,10 +93,16 @@ async function fetchPinnedRoot({ address, pins, handshakeTimeoutMs }: RootSearch
   );
 }
 
-/** Looks at the server's chain over a connection that trusts nobody and carries nothing. */
-async function fetchChain(options: {
+/**
+ * Looks at the server's chain over a connection that trusts nobody and carries nothing.
+ *
+ * @param options `serverName`: which root is asked for, as `serverNameOfPin` writes it
+ * @returns DER, the server's own certificate first; nothing of it has been verified
+ * @throws AuthorityError
+ */
+export async function fetchChain(options: {
   readonly address: string;
-  readonly serverName: string;
+  readonly serverName?: string;
   readonly handshakeTimeoutMs: number;
 }): Promise<Uint8Array[]> {
   const { address, serverName, handshakeTimeoutMs } = options;
@@ -108,7 +114,7 @@ async function fetchChain(options: {
     const socket = tlsConnect({
       ...rootProbeTlsOptions({ alpn: [CONTROL_ALPN] }),
       socket: raw,
-      servername: serverName,
+      ...(serverName !== undefined && { servername: serverName }),
     });
     const timer = setTimeout(
       () => fail(new Error(`no TLS handshake within ${handshakeTimeoutMs} ms`)),

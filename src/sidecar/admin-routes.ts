@@ -1,8 +1,11 @@
+import { readCertificateFields } from '../crypto/certificate-fields.ts';
+import { rootPin } from '../crypto/root-pin.ts';
 import type { SpiffeId } from '../domain/agent-id.ts';
 import { objectAt, ShapeError, stringAt } from '../domain/json-shape.ts';
 import type { MeshState } from '../domain/mesh-state.ts';
 import { measurementToJson } from '../domain/measurement-json.ts';
 import { driftDimension, type Rejection } from '../domain/rejection.ts';
+import type { TrustedRoots } from '../membership/peer-inspection.ts';
 import type { AdminAnswer, AdminRoutes } from '../platform/admin-socket.ts';
 import type { Clock } from '../platform/clock.ts';
 import { LOG_LEVELS, type Logger } from '../platform/logger.ts';
@@ -51,6 +54,9 @@ export interface AdminDeps {
   readonly generation: () => Generation | undefined;
   readonly outage: () => OutageMargin | undefined;
   readonly addresses: () => SidecarAddresses;
+  /** The authority's `host:port`. */
+  readonly authority: string;
+  readonly roots: () => TrustedRoots;
   readonly peers: () => readonly PeerReport[];
   /** Forgets drift that a call of the agent showed. @returns whether there was any. */
   readonly clearInUseDrift: () => boolean;
@@ -140,7 +146,19 @@ function status(deps: AdminDeps): object {
     ...(rejection !== undefined && { rejection }),
     ...(baseline !== undefined && { baseline }),
     measurement: measured.ok ? measurementToJson(measured.measurement) : { rejection: measured.rejection },
-    certificate: generation && { thumbprint: generation.thumbprint, notAfter: generation.notAfter },
+    certificate: generation && {
+      thumbprint: generation.thumbprint,
+      notBefore: generation.notBefore,
+      notAfter: generation.notAfter,
+    },
+    roots: [...deps.roots()].flatMap(([trustDomain, roots]) =>
+      roots.map((root) => ({
+        trustDomain,
+        sha256: rootPin(root.raw),
+        notAfter: readCertificateFields(root.raw).notAfter,
+      })),
+    ),
+    authority: { address: deps.authority, skewMs: generation?.authoritySkewMs },
     ait: generation?.token && { expires: generation.token.claims.exp * 1000, caughtUp: generation.caughtUp },
     state: state && { epoch: state.head.epoch, revision: state.head.revision, notAfter: state.head.notAfter },
     outage: deps.outage(),

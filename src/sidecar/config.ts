@@ -71,7 +71,7 @@ export const sidecarConfigSchema = v.strictObject({
   outbound: v.optional(
     v.strictObject({
       listen: localAddress(
-        'One place where our agent calls all its peers: the `:authority` of the first call says which, as `<agent>.mesh` or the name alone; slashes in a name are dots. HTTP/2 only.',
+        'One place where our agent calls all its peers, as `<agent>.mesh` or by the name alone; slashes in a name are dots. Each request of HTTP/1.1 says which by `Host` or as to a proxy, the first call of a connection of HTTP/2 by `:authority`, anything else by a CONNECT before it.',
       ),
     }),
   ),

@@ -30,6 +30,7 @@ import { DecisionLog } from './decision-log.ts';
 import { answerOperator, type DisclosureDeps } from './disclosure.ts';
 import { readEnrollment } from './authority-link/enrollment.ts';
 import { drainConnections } from './drain.ts';
+import { AgentEntry } from './entry/agent-entry.ts';
 import { acceptExchange } from './exchange/acceptor.ts';
 import { dialExchange, type DialTarget } from './exchange/dialler.ts';
 import { KeepAlive } from './exchange/keep-alive.ts';
@@ -306,6 +307,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
   const carrier = new Outbound({
     ...core,
     http1,
+    entry: new AgentEntry({ random, decisions, settings: live.calls }),
     pool,
     budget,
     continuity,
@@ -422,6 +424,8 @@ export function createSidecar(options: SidecarOptions): Sidecar {
       generation,
       outage,
       addresses: () => addresses(),
+      authority: enrollment.authority,
+      roots,
       peers: () => describePeers({ peers: live.peers, pool, budget }),
       clearInUseDrift: () => overlay.clear(),
     }),

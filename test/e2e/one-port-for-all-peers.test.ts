@@ -103,6 +103,7 @@ test('on one port the authority of the first call says whom the connection is fo
       const connection = world.connect();
       const { head } = await connection.call(1, to(authority));
       assert.deepEqual([head[':status'], head['x-ait-refused']], ['421', 'AUTHORITY_MISDIRECTED']);
+      assert.equal(head['x-ait-known-names'], 'absent.mesh, researcher.mesh, writer.mesh');
       // A name that was wrong does not spoil the connection.
       assert.equal((await connection.call(3, to('writer.mesh'))).head['x-answered-by'], 'writer');
       assert.equal(taken.researcher.length + taken.writer.length, before + 1);
@@ -118,6 +119,7 @@ test('on one port the authority of the first call says whom the connection is fo
       const before = taken.writer.length;
       const plain = await connection.call(3, to('writer.mesh'));
       assert.deepEqual([plain.head[':status'], plain.head['x-ait-refused']], ['421', 'AUTHORITY_MISDIRECTED']);
+      assert.equal(plain.head['x-ait-known-names'], 'researcher.mesh', 'what this connection leads to');
       const grpc = await connection.call(5, grpcTo('writer.mesh'));
       assert.deepEqual([grpc.head['grpc-status'], grpc.head['x-ait-refused']], ['5', 'AUTHORITY_MISDIRECTED']);
       const byHost = to('researcher.mesh');
@@ -150,15 +152,17 @@ test('on one port the authority of the first call says whom the connection is fo
     },
   );
 
-  await t.test('what is no HTTP is refused there: nobody could say whom it is for', async () => {
+  await t.test('what is no HTTP is refused there, in words: nobody could say whom it is for', async () => {
     const [host, port] = address.split(':');
     const socket = connect({ host: host ?? '', port: Number(port) });
-    socket.write('raw bytes\n');
-    await new Promise<void>((resolve) => {
-      socket.once('close', () => resolve());
+    socket.write('raw bytes\r\n');
+    const answer = await new Promise<string>((resolve) => {
+      let said = '';
+      socket.on('data', (chunk) => (said += String(chunk)));
+      socket.once('close', () => resolve(said));
       socket.once('error', () => undefined);
-      socket.resume();
     });
+    assert.match(answer, /^HTTP\/1\.1 403 [^]*OPAQUE_NOT_GRANTED/);
     await planner.waitForVerdict({ code: 'OPAQUE_NOT_GRANTED' });
   });
 
@@ -179,5 +183,6 @@ test('on one port the authority of the first call says whom the connection is fo
     assert.equal(taken.writer.at(-1)?.headers[':authority'], 'writer.mesh');
     const refused = await call('nobody.mesh');
     assert.deepEqual([refused?.code, reasonOf(refused ?? {})], [status.NOT_FOUND, 'AUTHORITY_MISDIRECTED']);
+    assert.match(refused?.details ?? '', /names known here: absent\.mesh, researcher\.mesh, writer\.mesh$/);
   });
 });

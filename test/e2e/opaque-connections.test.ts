@@ -15,6 +15,28 @@ test('a connection whose calls cannot be seen passes under a grant for everythin
   const grant = (calls?: readonly string[]) => changeGrant(mesh, calls, [planner, researcher]);
   assert.equal(await planner.call('researcher', 'raw bytes'), 'raw bytes');
 
+  await t.test('a word that could begin a request and does not go on is none, and is answered', async () => {
+    assert.equal(await planner.call('researcher', 'word'), 'word');
+  });
+
+  for (const [beginning, rest] of [
+    ['GE', 'T / HTTP/1.1\r\nHost: researcher\r\nx-ait-peer-agent: boss\r\n\r\n'],
+    ['frob /', ' HTTP/1.1\r\nHost: researcher\r\nx-ait-peer-agent: boss\r\n\r\n'],
+    ['PR', 'I * HTTP/2.0\r\n\r\nSM\r\n\r\n'],
+  ] as const) {
+    await t.test(`${beginning}, a pause, and then a request after all: it does not pass undecided`, async () => {
+      const from = planner.sidecar.mark();
+      const slow = planner.connect('researcher');
+      slow.socket.write(beginning);
+      await slow.read(beginning.length);
+      const received = app.received.length;
+      slow.socket.write(rest);
+      await slow.closed;
+      await planner.waitForVerdict({ code: 'PREFACE_TIMEOUT' }, { from });
+      assert.equal(app.received.length, received, 'not a byte of the rest passed');
+    });
+  }
+
   await t.test('the grant is narrowed meanwhile: cut at once, both ends', async () => {
     const open = planner.connect('researcher');
     open.socket.write('begun\n');
@@ -46,7 +68,7 @@ test('a connection whose calls cannot be seen passes under a grant for everythin
     ['other bytes', 'raw bytes'],
     ['a line that is no request', 'GETS / and more\r\n'],
     ['the preface of HTTP/2, broken at its end', 'PRI * HTTP/2.0\r\n\r\nXX\r\n\r\nDROP TABLE agents'],
-    ['TLS', '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03'],
+    ['what begins almost as TLS does', '\x16\x04\x01\x02\x00\x01\x00\x01\xfc\x03\x03'],
     ['one octet', '\x01'],
   ] as const) {
     await t.test(`${name}: OPAQUE_NOT_GRANTED, and not a byte passes`, async () => {

@@ -37,7 +37,11 @@ test('the agent calls its peer by the variable it was given, at the first try, a
   const seen = JSON.parse(first) as Record<string, string>;
   const socket = `unix:${join(folder, 'run-state/run/to-researcher.sock')}`;
   const ours = Object.fromEntries(Object.entries(seen).filter(([name]) => name.startsWith('AIT_')));
-  assert.deepEqual(ours, { AIT_PEER_RESEARCHER: socket }, "and not the way to the operator's socket");
+  assert.deepEqual(
+    ours,
+    { AIT_PEERS: 'researcher', AIT_PEER_RESEARCHER: socket },
+    "and not the way to the operator's socket",
+  );
   assert.deepEqual(
     [seen['WHERE'], seen['LANG'], seen['KEPT'], seen['PLAIN'], seen['LISTEN'], seen['OPENAI_BASE_URL']],
     [`at ${socket}`, 'from-the-file', 'yes', '${UNKNOWN}', undefined, undefined],

@@ -47,12 +47,14 @@ export interface Placeholders {
   readonly listen: string | undefined;
   /** `${peer.<name>}`: where this agent finds a peer. */
   readonly peers: ReadonlyMap<string, string>;
+  /** `${outbound}`: where this agent finds all its peers, by name. Default: nowhere. */
+  readonly outbound?: string | undefined;
 }
 
 const PLACEHOLDER = /\$\{([^}]*)\}/g;
 
 /**
- * Fills in `${listen}` and `${peer.<name>}`; `${listen.path}` and `${peer.<name>.path}` are the same without `unix:`,
+ * Fills in `${listen}`, `${outbound}` and `${peer.<name>}`; `${listen.path}` and `${peer.<name>.path}` are the same without `unix:`,
  * for programs that want a bare path.
  *
  * @throws RangeError naming what is not known.
@@ -66,7 +68,8 @@ export function fillIn(text: string, placeholders: Placeholders): string {
   });
 }
 
-function addressOf(name: string, { listen, peers }: Placeholders): string | undefined {
+function addressOf(name: string, { listen, peers, outbound }: Placeholders): string | undefined {
+  if (name === 'outbound') return outbound;
   if (name === 'listen') return listen;
   return name.startsWith('peer.') ? peers.get(name.slice('peer.'.length)) : undefined;
 }

@@ -1,5 +1,5 @@
 /** Clients insist on a key. This one opens nothing, and says so to whoever finds it in a log. */
-const NO_KEY = 'not-a-key--the-sidecar-has-it';
+export const NO_KEY = 'not-a-key--the-sidecar-has-it';
 
 /**
  * How an agent finds its model, with any client of the API. Whoever's key is in our own environment, it is not the

@@ -9,6 +9,8 @@ export interface AgentAddresses {
   readonly peers: readonly { readonly agent: string; readonly listen: string }[];
   /** Where the agent calls its model: `host:port` or `unix:/path`. */
   readonly inference?: string;
+  /** Where the agent calls all its peers by name: `host:port` or `unix:/path`. */
+  readonly outbound?: string;
 }
 
 export interface AgentEnvironmentInput {
@@ -32,7 +34,9 @@ export function agentEnvironment({ inherited, addresses, listen, own }: AgentEnv
   const base = withoutOwnVariables(inherited);
   return {
     ...base,
+    ...(addresses.peers.length > 0 && { AIT_PEERS: addresses.peers.map(({ agent }) => peerName(agent)).join(',') }),
     ...Object.fromEntries(addresses.peers.map(({ agent, listen: at }) => [peerVariable(agent), at])),
+    ...(addresses.outbound !== undefined && { AIT_OUTBOUND: addresses.outbound }),
     ...(listen !== undefined && listenVariables(listen)),
     ...(inference !== undefined && modelVariables(inference)),
     ...expandAll(own, placeholdersOf(addresses, listen)),
@@ -40,17 +44,17 @@ export function agentEnvironment({ inherited, addresses, listen, own }: AgentEnv
 }
 
 /** What `${…}` may stand for. */
-export function placeholdersOf({ peers }: AgentAddresses, listen: string | undefined): Placeholders {
-  return { listen, peers: new Map(peers.map(({ agent, listen: at }) => [peerName(agent), at])) };
+export function placeholdersOf({ peers, outbound }: AgentAddresses, listen: string | undefined): Placeholders {
+  return { listen, outbound, peers: new Map(peers.map(({ agent, listen: at }) => [peerName(agent), at])) };
 }
 
 /**
- * Fills in `${listen…}` and `${peer.…}`. Any other `${…}` is left as it is: a command may be a line for a shell.
+ * Fills in `${listen…}`, `${outbound…}` and `${peer.…}`. Any other `${…}` is left as it is: a command may be a line for a shell.
  *
  * @throws RangeError for one of these that stands for nothing
  */
 export function expand(text: string, placeholders: Placeholders): string {
-  return text.replaceAll(/\$\{(?:listen|peer)(?:\.[^}]*)?\}/g, (whole) => fillIn(whole, placeholders));
+  return text.replaceAll(/\$\{(?:listen|outbound|peer)(?:\.[^}]*)?\}/g, (whole) => fillIn(whole, placeholders));
 }
 
 /** The variable of a peer: `AIT_PEER_TEAM_WEB_SEARCH` for `team/web-search`. */

@@ -15,7 +15,7 @@ const agentFileSchema = v.strictObject({
   env: v.optional(
     v.pipe(
       v.record(v.string(), v.string()),
-      v.description('Variables for the agent; ${listen} and ${peer.<name>} stand for addresses.'),
+      v.description('Variables for the agent; ${listen}, ${outbound} and ${peer.<name>} stand for addresses.'),
     ),
     {},
   ),
@@ -136,14 +136,14 @@ function envProblems(env: Readonly<Record<string, string>>): Problem[] {
 
 /** Addresses are not known yet, but which there will be. */
 function expansionProblems(
-  { app, peers }: SidecarConfig,
+  { app, outbound, peers }: SidecarConfig,
   env: Readonly<Record<string, string>>,
   { command }: AgentFileOptions,
 ): Problem[] {
   const listeners = peers.flatMap(({ agent, listen }) =>
     listen === undefined ? [] : [[peerName(agent), listen] as const],
   );
-  const known = { listen: app?.address, peers: new Map(listeners) };
+  const known = { listen: app?.address, outbound: outbound?.listen, peers: new Map(listeners) };
   const texts: (Problem & { text: string })[] = [
     ...command.map((text, index) => ({ text, path: `command[${index}]`, source: 'command line', message: '' })),
     ...Object.entries(env).map(([name, text]) => ({ text, path: `env.${name}`, message: '' })),
@@ -154,7 +154,13 @@ function expansionProblems(
       return [];
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
-      return [{ ...place, message: error.message, hint: '${listen} needs app, ${peer.<name>} an entry in peers' }];
+      return [
+        {
+          ...place,
+          message: error.message,
+          hint: '${listen} needs app, ${outbound} needs outbound, ${peer.<name>} an entry in peers',
+        },
+      ];
     }
   });
 }

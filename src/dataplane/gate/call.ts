@@ -10,6 +10,8 @@ export interface CallRequest {
   readonly authority: string;
   /** Whether it is a gRPC call: such a caller is answered in gRPC's own words. */
   readonly isGrpc: boolean;
+  /** Whether it came as proxies get it, with a whole URL for its target. Default false. */
+  readonly isProxied?: boolean;
   /** As they came, in order, pseudo-headers included. */
   readonly headers: readonly HeaderField[];
 }

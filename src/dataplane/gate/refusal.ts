@@ -1,7 +1,7 @@
 import { REJECTIONS, type Rejection, type WireReason } from '../../domain/rejection.ts';
 import { statusDetails } from '../../wire/error-status.ts';
 import { encodeFields } from '../hpack/encoder.ts';
-import { REFUSAL_FIELD } from './reserved-fields.ts';
+import { KNOWN_NAMES_FIELD, REFUSAL_FIELD } from './reserved-fields.ts';
 
 /** To whom a refusal goes: our own agent may know the code; whoever sits behind another sidecar, only the coarse reason. */
 export type Audience = 'own agent' | 'peer';
@@ -39,12 +39,14 @@ export function refusalStatus(rejection: Rejection): RefusalStatus {
  */
 export function grpcRefusal({ rejection, correlationId, audience }: RefusalTerms, answered: boolean): Buffer {
   const reason = audience === 'own agent' ? rejection.code : REJECTIONS[rejection.code].wire;
-  const message = `ait-mesh refused this call: ${reason}, correlation id ${correlationId}`;
+  const known = audience === 'own agent' ? rejection.known : undefined;
+  const names = known === undefined ? '' : `; names known here: ${known.join(', ') || 'none'}`;
+  const message = `ait-mesh refused this call: ${reason}, correlation id ${correlationId}${names}`;
   const { code, details } = statusDetails({
     grpc: answerTo(rejection).grpc,
     code: reason,
     message,
-    metadata: { correlation_id: correlationId },
+    metadata: { correlation_id: correlationId, ...(known !== undefined && { known_names: known.join(',') }) },
   });
   return encodeFields([
     ...(answered ? [] : [field(':status', '200'), field('content-type', 'application/grpc')]),
@@ -59,11 +61,13 @@ export function grpcRefusal({ rejection, correlationId, audience }: RefusalTerms
 /** The head, and all, of the answer to a refused call that is not gRPC. It has no body: its bytes would need a window. */
 export function httpRefusal({ rejection, correlationId, audience }: RefusalTerms): Buffer {
   const { wire } = REJECTIONS[rejection.code];
+  const known = audience === 'own agent' ? rejection.known : undefined;
   return encodeFields([
     field(':status', String(answerTo(rejection).http)),
     field('content-length', '0'),
     field(REFUSAL_FIELD.reason, audience === 'own agent' ? rejection.code : wire),
     field(REFUSAL_FIELD.correlationId, correlationId),
+    ...(known === undefined ? [] : [field(KNOWN_NAMES_FIELD, known.join(', '))]),
   ]);
 }
 

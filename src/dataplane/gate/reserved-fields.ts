@@ -14,6 +14,9 @@ export const IDENTITY_FIELD = {
 /** On an answer that a sidecar gave instead of the callee: the coarse reason, and the correlation id of its log lines. */
 export const REFUSAL_FIELD = { reason: 'x-ait-refused', correlationId: 'x-ait-correlation-id' } as const;
 
+/** On an answer of our own agent's sidecar to a call whose name leads nowhere: names that lead somewhere. */
+export const KNOWN_NAMES_FIELD = 'x-ait-known-names';
+
 /** Names, prefixes as well as whole ones, under which proxies hand identities on; here only a sidecar says who calls. */
 const RESERVED_PREFIX = 'x-ait-';
 const FOREIGN_IDENTITY: ReadonlySet<string> = new Set(['x-forwarded-client-cert', 'x-spiffe-id', 'x-forwarded-user']);

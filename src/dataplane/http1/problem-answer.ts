@@ -1,7 +1,7 @@
 import { STATUS_CODES } from 'node:http';
 import { REJECTIONS } from '../../domain/rejection.ts';
 import { refusalStatus, type RefusalTerms } from '../gate/refusal.ts';
-import { REFUSAL_FIELD } from '../gate/reserved-fields.ts';
+import { KNOWN_NAMES_FIELD, REFUSAL_FIELD } from '../gate/reserved-fields.ts';
 import type { FlatFields } from './header-lines.ts';
 
 /** The answer to a refused request (RFC 9457). */
@@ -13,12 +13,13 @@ export interface ProblemAnswer {
 
 /**
  * Names the cause and what to do about it, as far as the audience may know: our own agent the code, the detail where it
- * speaks of the call, and the fix; a peer the coarse reason alone. Both get the correlation id of the log lines.
+ * speaks of the call, the fix, and names that would have done; a peer the coarse reason alone. Both get the correlation id of the log lines.
  */
 export function problemAnswer({ rejection, correlationId, audience }: RefusalTerms): ProblemAnswer {
   const status = refusalStatus(rejection).http;
   const { wire, phase, meaning, action } = REJECTIONS[rejection.code];
   const isOurs = audience === 'own agent';
+  const known = isOurs ? rejection.known : undefined;
   const code = isOurs ? rejection.code : wire;
   const problem = {
     type: `urn:ait-mesh:rejection:${code}`,
@@ -27,6 +28,7 @@ export function problemAnswer({ rejection, correlationId, audience }: RefusalTer
     code,
     ...(isOurs && { detail: phase === 'call' ? `${meaning} Here: ${rejection.detail}.` : meaning, action }),
     correlation_id: correlationId,
+    ...(known !== undefined && { known_names: known }),
   };
   const body = `${JSON.stringify(problem)}\n`;
   const fields = [
@@ -40,6 +42,7 @@ export function problemAnswer({ rejection, correlationId, audience }: RefusalTer
     code,
     REFUSAL_FIELD.correlationId,
     correlationId,
+    ...(known === undefined ? [] : [KNOWN_NAMES_FIELD, known.join(', ')]),
   ];
   return { status, fields, body };
 }

@@ -17,6 +17,7 @@ export class Http1Request implements CallRequest {
   readonly path: string;
   readonly authority: string;
   readonly isGrpc = false;
+  readonly isProxied: boolean;
   readonly framing: BodyFraming;
   /** As stated; `undefined`: not stated. */
   readonly contentLength: number | undefined;
@@ -32,6 +33,7 @@ export class Http1Request implements CallRequest {
     this.method = parts.method;
     this.path = parts.path;
     this.authority = parts.authority;
+    this.isProxied = parts.isProxied;
     this.framing = parts.framing;
     this.contentLength = parts.contentLength;
     this.expectsContinue = parts.expectsContinue;
@@ -75,6 +77,7 @@ interface RequestParts {
   readonly method: string;
   readonly path: string;
   readonly authority: string;
+  readonly isProxied: boolean;
   readonly framing: BodyFraming;
   readonly contentLength: number | undefined;
   readonly expectsContinue: boolean;
@@ -202,6 +205,7 @@ class HeadReading {
       method,
       path,
       authority: host,
+      isProxied: target.includes('://') && !target.startsWith('/'),
       framing: this.#chunked ? 'chunked' : length > 0 ? 'length' : 'none',
       contentLength: this.#length,
       expectsContinue: this.#expects && (this.#chunked || length > 0),

@@ -5,7 +5,23 @@ const SUFFIX = '.mesh';
 
 /** The name under which an agent is called through the mesh: `researcher.mesh`; slashes in a name are dots. */
 export function meshName(agent: SpiffeId): string {
-  return `${agentNameOf(agent).replaceAll('/', '.').toLowerCase()}${SUFFIX}`;
+  return meshNameOf(agentNameOf(agent));
+}
+
+/** The same by the agent's name alone, such as `team/web-search`. */
+export function meshNameOf(name: string): string {
+  return `${name.replaceAll('/', '.').toLowerCase()}${SUFFIX}`;
+}
+
+/** So much is told to whoever used a name that leads nowhere: a header has room for no more. */
+const MAX_TOLD_CHARS = 800;
+
+/** The names under which these are called, in order; as many as fit into {@link MAX_TOLD_CHARS}. */
+export function meshNames(peers: Iterable<SpiffeId>): readonly string[] {
+  const names = [...peers].map(meshName).toSorted();
+  let chars = 0;
+  const beyond = names.findIndex((name) => (chars += name.length + 2) > MAX_TOLD_CHARS);
+  return beyond === -1 ? names : names.slice(0, beyond);
 }
 
 /**

@@ -6,7 +6,7 @@ import type { Peers } from '../live-config.ts';
 import type { Session } from '../session/session.ts';
 import { CallPermission } from './call-permission.ts';
 import { isObserved, type CallPolicyDeps, type CallPolicyFactory } from './call-policy.ts';
-import { peerOfAuthority } from './mesh-names.ts';
+import { meshNames, peerOfAuthority } from './mesh-names.ts';
 
 export interface RoutedCallsDeps extends CallPolicyDeps {
   readonly peers: () => Peers;
@@ -59,9 +59,13 @@ export class RoutedCalls implements CallPolicy {
   decide(request: CallRequest, judgeOnly = false): CallDecision {
     const peers = this.#deps.peers();
     const peer = peerOfAuthority(request.authority, peers.keys());
-    if (peer === undefined) return misdirected(`no peer of this agent is called ${JSON.stringify(request.authority)}`);
+    if (peer === undefined) {
+      const detail = `no peer of this agent is called ${JSON.stringify(request.authority)}`;
+      return misdirected(detail, meshNames(peers.keys()));
+    }
     if (this.#peer !== undefined && peer !== this.#peer) {
-      return misdirected(`this connection leads to ${this.#peer}, and the call is for ${peer}`);
+      const detail = `this connection leads to ${this.#peer}, and the call is for ${peer}`;
+      return misdirected(detail, meshNames([this.#peer]));
     }
     const decision = this.#placed?.policy.decide(request, judgeOnly) ?? this.#foresee(request, peer, judgeOnly);
     if (decision.permitted) this.#peer = peer;
@@ -117,6 +121,6 @@ export class RoutedCalls implements CallPolicy {
   }
 }
 
-function misdirected(detail: string): CallDecision {
-  return { permitted: false, label: OTHER_CALL, rejection: rejection('AUTHORITY_MISDIRECTED', detail) };
+function misdirected(detail: string, known: readonly string[]): CallDecision {
+  return { permitted: false, label: OTHER_CALL, rejection: rejection('AUTHORITY_MISDIRECTED', detail, { known }) };
 }

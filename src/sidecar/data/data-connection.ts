@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import { recognise } from '../../dataplane/first-words.ts';
+import { recognise, type Protocol } from '../../dataplane/first-words.ts';
+import { guardFirstLine } from '../../dataplane/first-line-guard.ts';
 import { FinishingTunnel } from '../../dataplane/finishing-tunnel.ts';
 import { GatedConnection } from '../../dataplane/gate/gated-connection.ts';
 import type { TunnelEnd, TunnelOutcome } from '../../dataplane/tunnel.ts';
@@ -9,6 +10,7 @@ import { resetSocket } from '../../platform/reset-socket.ts';
 import type { GateTerms } from '../calls/gate-terms.ts';
 import { closeReasonOf } from '../close-reason.ts';
 import type { DecisionLog } from '../decision-log.ts';
+import type { AgentEntry } from '../entry/agent-entry.ts';
 import type { Direction, SidecarMetrics } from '../sidecar-metrics.ts';
 import type { Session, SessionConnection } from '../session/session.ts';
 import type { SessionRegistry } from '../session/session-registry.ts';
@@ -115,7 +117,8 @@ export class DataConnection implements SessionConnection {
     });
   }
 
-  async #carry(session: Session, { calls, decisions, direction, carrier, http1 }: CarryDeps): Promise<TunnelOutcome> {
+  async #carry(session: Session, deps: CarryDeps): Promise<TunnelOutcome> {
+    const { calls, decisions, direction, carrier, http1, entering } = deps;
     const peer = this.end;
     if (carrier instanceof GatedConnection) {
       calls.placed(carrier, session);
@@ -130,27 +133,45 @@ export class DataConnection implements SessionConnection {
     const agentsEnd = { stream: agent, reset: () => resetSocket(agent) };
     const called = direction === 'inbound';
     const ends = { client: called ? peer : agentsEnd, server: called ? agentsEnd : peer };
-    const protocol = await recognise(ends.client.stream, { server: ends.server.stream });
+    const listen = (unclearMs?: number) => {
+      const patience = unclearMs === undefined ? {} : { unclearMs };
+      return entering === undefined
+        ? recognise(ends.client.stream, { server: ends.server.stream, ...patience })
+        : entering.entry.meet({ ...entering, ...patience, agent, server: this.#mesh, peer: session.peer });
+    };
+    const opaque = () => calls.opaqueRejection(session, direction);
+    let protocol = await listen();
+    // Where only calls are permitted, it can be nothing but a slow one.
+    if (protocol === 'unclear' && this.usable && opaque() !== undefined) protocol = await listen(SLOW_MS);
+    if (protocol === 'refused') {
+      // It is being told why, and has no part in this connection any more.
+      this.#agent = undefined;
+      this.reset();
+      return 'reset';
+    }
     if (!this.usable) {
       // The peer went while nothing had been said: our agent's side goes, too.
       this.reset();
       return 'reset';
     }
     if (protocol === 'http2') return this.#start(new GatedConnection(ends, calls.gateOptions(session, direction)));
-    if (protocol === 'http1') {
+    if (protocol === 'http1' || protocol === 'connect') {
       this.#agent = undefined;
       return this.#start(http1(session, { peer, agent }));
     }
-    const opaque = () => calls.opaqueRejection(session, direction);
-    const cause = protocol === 'other' ? opaque() : protocol === 'unclear' ? UNCLEAR : undefined;
-    if (cause !== undefined) {
+    const refuse = (cause: Rejection) => {
       const { correlationId, peer: subject, remoteAddress } = session;
       decisions.refused({ correlationId, subject, direction, remoteAddress, cause });
       this.reset();
+    };
+    const cause = OPAQUE.has(protocol) ? opaque() : undefined;
+    if (cause !== undefined) {
+      refuse(protocol === 'unclear' ? NOT_BEGUN : cause);
       return 'reset';
     }
     this.#opaque = opaque;
-    return this.#start(new FinishingTunnel(ends));
+    const guard = protocol === 'unclear' ? guardFirstLine(() => refuse(BEGUN_LATE)) : undefined;
+    return this.#start(new FinishingTunnel({ ...ends, guard }));
   }
 
   #start(carrier: Carrier): Promise<TunnelOutcome> {
@@ -160,7 +181,12 @@ export class DataConnection implements SessionConnection {
   }
 }
 
-const UNCLEAR = rejection('PREFACE_TIMEOUT', 'what was said could be the beginning of a request, and it did not go on');
+/** A peer's agent may speak TLS to ours where its sidecar let it: we cannot look into it. */
+const OPAQUE: ReadonlySet<Protocol> = new Set(['other', 'tls', 'unclear']);
+/** As long as a gate lets a client begin, ms. */
+const SLOW_MS = 10_000;
+const NOT_BEGUN = rejection('PREFACE_TIMEOUT', 'what was said could be the beginning of a request, and did not go on');
+const BEGUN_LATE = rejection('PREFACE_TIMEOUT', 'a request whose first line came in pieces, with a pause between them');
 
 export interface CarryDeps {
   readonly registry: SessionRegistry;
@@ -173,4 +199,6 @@ export interface CarryDeps {
   readonly carrier?: Carrier | undefined;
   /** Makes what carries a connection that speaks HTTP/1. */
   readonly http1: (session: Session, ends: Http1Ends) => Carrier;
+  /** Our agent's way in, where it is the caller. */
+  readonly entering?: { readonly entry: AgentEntry; readonly at: string; readonly isTunnel: boolean };
 }

@@ -5,8 +5,8 @@ import type { Http1Server } from '../../dataplane/http1/http1-server.ts';
 import type { ServedConnection } from '../../dataplane/http1/served-connection.ts';
 import type { TunnelEnd } from '../../dataplane/tunnel.ts';
 import type { SpiffeId } from '../../domain/agent-id.ts';
-import type { Rejection } from '../../domain/rejection.ts';
 import { resetSocket } from '../../platform/reset-socket.ts';
+import type { Route } from '../entry/routes.ts';
 import type { Session } from '../session/session.ts';
 import { PeerChannels, type PeerChannelsDeps } from './peer-channels.ts';
 
@@ -17,8 +17,7 @@ export interface AgentRequestsDeps extends Omit<PeerChannelsDeps, 'peer'> {
 export interface AgentConnection {
   /** Where the agent connected to, for the log. */
   readonly at: string;
-  /** Whom a request is for, or why it is for nobody. */
-  readonly route: (request: CallRequest) => SpiffeId | Rejection;
+  readonly route: Route;
 }
 
 /** Stands in for a request that could not be read: it names nobody. */

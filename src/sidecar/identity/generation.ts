@@ -54,6 +54,7 @@ export class Generation implements PresentedIdentity {
   #channel: AuthorityChannel | undefined;
   #token: VerifiedToken | undefined;
   #compact = '';
+  #authoritySkewMs: number | undefined;
   #measurement: Measurement | undefined;
   #statement: Statement | undefined;
   #asking = false;
@@ -90,6 +91,14 @@ export class Generation implements PresentedIdentity {
   /** The newest token, verified; `undefined` before the first. */
   get token(): VerifiedToken | undefined {
     return this.#token;
+  }
+
+  /**
+   * The authority's clock minus ours when it issued its last token, also one that was refused for it, in ms; to a second,
+   * and the way here makes it less. For information; nothing is decided by it.
+   */
+  get authoritySkewMs(): number | undefined {
+    return this.#authoritySkewMs;
   }
 
   get compactToken(): string {
@@ -200,6 +209,7 @@ export class Generation implements PresentedIdentity {
           transient: true,
         });
       }
+      this.#authoritySkewMs = token.claims.iat * 1000 - this.#deps.clock.now();
       this.#assertTimely(token);
       this.#token = token;
       this.#compact = compact;

@@ -32,7 +32,7 @@ const CASES: readonly (readonly [string, Protocol])[] = [
   ['FROB /x HTTP/1.0\r\n', 'http1'],
   ['FROB http://a/x HTTP/1.0\n', 'http1'],
   ['PRX * HTTP/2.0\r\n', 'http1'],
-  ['CONNECT a:80 HTTP/1.1\r\n', 'http1'],
+  ['CONNECT a:80 HTTP/1.1\r\n', 'connect'],
   ['CONNECT {"verbose":true}\r\n', 'other'],
   ['raw bytes', 'other'],
   ['EHLO mail.example\r\n', 'other'],
@@ -40,7 +40,7 @@ const CASES: readonly (readonly [string, Protocol])[] = [
   ['hello\n', 'other'],
   ['{"jsonrpc":"2.0"}\n', 'other'],
   ['*1\r\n$4\r\nPING\r\n', 'other'],
-  ['\x16\x03\x01', 'other'],
+  ['\x16\x03\x01', 'tls'],
   ['\0', 'other'],
 ];
 
@@ -65,7 +65,7 @@ test('a word that could yet become a request is not taken for another protocol, 
   slow.write('FROB /x');
   const verdict = recognise(slow);
   await new Promise((resolve) => setImmediate(resolve));
-  mock.timers.tick(9_999);
+  mock.timers.tick(99);
   slow.write(' HT');
   await new Promise((resolve) => setImmediate(resolve));
   mock.timers.tick(1);

@@ -27,8 +27,16 @@ test('variables of mesh processes are not handed on, everything else is', () => 
   };
   assert.deepEqual(agentEnvironment({ ...nothing, inherited }), {
     PATH: '/bin',
+    AIT_PEERS: 'team/web-search',
     AIT_PEER_TEAM_WEB_SEARCH: 'unix:/s/w',
   });
+});
+
+test('the port for all peers is told where there is one, and can be made a proxy', () => {
+  const at = { ...addresses, outbound: '127.0.0.1:17001' };
+  const env = agentEnvironment({ ...nothing, addresses: at, own: { grpc_proxy: 'http://${outbound}' } });
+  assert.deepEqual([env['AIT_OUTBOUND'], env['grpc_proxy']], ['127.0.0.1:17001', 'http://127.0.0.1:17001']);
+  assert.equal(agentEnvironment(nothing)['AIT_OUTBOUND'], undefined);
 });
 
 test('where the agent has to listen: a port also as HOST and PORT, a socket not', () => {
@@ -69,7 +77,7 @@ test('only addresses are filled in; one that there is not is an error, never an 
     expand('${peer.a} ${HOME} ${peers.a} $peer.a ${listening}', known),
     'unix:/a ${HOME} ${peers.a} $peer.a ${listening}',
   );
-  for (const text of ['${listen}', '${listen.path}', '${peer.b}', '${peer}', '${peer.}']) {
+  for (const text of ['${listen}', '${listen.path}', '${outbound}', '${peer.b}', '${peer}', '${peer.}']) {
     assert.throws(() => expand(text, known), RangeError, text);
   }
 });
