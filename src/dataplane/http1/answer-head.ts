@@ -108,6 +108,11 @@ class AnswerFields implements FieldTaker {
   }
 
   #takeConnection(value: string): void {
+    // What nearly all say.
+    if (value === 'keep-alive') {
+      this.#keeps = true;
+      return;
+    }
     for (const token of value.toLowerCase().split(',')) {
       const option = token.trim();
       if (option === 'close') this.#closes = true;

@@ -53,9 +53,9 @@ export class Exchange implements Call, ChannelUser, UploadOwner, FindTerms {
   #state: 'finding' | 'open' | 'over' = 'finding';
   #isRepeated = false;
   #isWaitingForReason = false;
-  #cancelReason = (): void => undefined;
-  readonly #requestStall = new Stall();
-  readonly #answerStall = new Stall();
+  #cancelReason: (() => void) | undefined;
+  /** Of the answer, and of the request; most calls are over before anybody asks. */
+  #stalls: readonly [Stall, Stall] | undefined;
 
   constructor(options: ExchangeOptions) {
     const { request, message, response, terms } = options;
@@ -259,8 +259,9 @@ export class Exchange implements Call, ChannelUser, UploadOwner, FindTerms {
     const channel = this.#destination?.channel;
     if (this.#state !== 'open' || channel === undefined) return;
     const { stallMs } = this.#options.terms.limits;
-    const answerMs = this.#answerStall.look(this.#download.stalled, this.#download.bytes, now);
-    const requestMs = this.#requestStall.look(channel.stalled, this.#upload.bytes, now);
+    const [answerStall, requestStall] = (this.#stalls ??= [new Stall(), new Stall()]);
+    const answerMs = answerStall.look(this.#download.stalled, this.#download.bytes, now);
+    const requestMs = requestStall.look(channel.stalled, this.#upload.bytes, now);
     if (Math.max(answerMs, requestMs) < stallMs) return;
     const who = answerMs >= stallMs ? 'caller' : 'callee';
     this.cut(reject('CALL_STALLED', `the ${who} has taken nothing for ${stallMs} ms`));
@@ -312,7 +313,7 @@ export class Exchange implements Call, ChannelUser, UploadOwner, FindTerms {
 
   #over(): void {
     this.#state = 'over';
-    this.#cancelReason();
+    this.#cancelReason?.();
   }
 
   #tell(

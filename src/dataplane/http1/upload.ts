@@ -31,7 +31,7 @@ export class Upload {
   /** What has to go out before the next bytes of the body. */
   #head = '';
   #isAttending = false;
-  #collected: Buffer[] = [];
+  #collected: Buffer[] | undefined;
   #collect: { readonly limit: number; readonly onBody: (body: Buffer | undefined) => void } | undefined;
   #discarded = 0;
 
@@ -51,9 +51,8 @@ export class Upload {
     }
     this.#head = head;
     this.#mode = 'sending';
-    this.#attend();
-    // Mostly the body has come with the head, and is told before this: then both go out as one.
-    process.nextTick(flushHead, this);
+    // Mostly the body has come with the head, and is there when all that came has been read: then both go out as one.
+    process.nextTick(sendAtHand, this);
   }
 
   /** Sends a body that is at hand. */
@@ -105,7 +104,7 @@ export class Upload {
       const onBody = this.#collect?.onBody;
       this.#collect = undefined;
       this.#mode = 'waiting';
-      onBody?.(Buffer.concat(this.#collected));
+      onBody?.(Buffer.concat(this.#collected ?? []));
     } else if (this.#mode === 'sending' && !this.sent) {
       this.#channel?.write(`${this.#takeHead()}0\r\n${keptTrailers(this.#message.rawTrailers)}\r\n`);
       this.sent = true;
@@ -123,18 +122,22 @@ export class Upload {
   }
 
   #take(chunk: Buffer): void {
-    this.#collected.push(chunk);
+    (this.#collected ??= []).push(chunk);
     if (this.#collect === undefined || this.bytes <= this.#collect.limit) return;
     const { onBody } = this.#collect;
     this.#collect = undefined;
-    this.#collected = [];
+    this.#collected = undefined;
     this.discard();
     onBody(undefined);
   }
 
-  /** The body has not come with the head: then that goes ahead. */
-  flushHead(): void {
-    if (this.#head !== '' && this.#mode === 'sending') this.#channel?.write(this.#takeHead());
+  /** Sends the head, with as much of the body as has come. */
+  sendAtHand(): void {
+    if (this.#mode !== 'sending') return;
+    const chunk = this.#message.read() as Buffer | null;
+    if (chunk !== null) this.#data(chunk);
+    else this.#channel?.write(this.#takeHead());
+    if (!this.sent) this.#attend();
   }
 
   #takeHead(): string {
@@ -144,8 +147,8 @@ export class Upload {
   }
 }
 
-function flushHead(upload: Upload): void {
-  upload.flushHead();
+function sendAtHand(upload: Upload): void {
+  upload.sendAtHand();
 }
 
 function joined(head: string, body: Buffer, tail = ''): Buffer | string {
