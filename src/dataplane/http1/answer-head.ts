@@ -1,7 +1,7 @@
 import { parseLength } from '../gate/field-rules.ts';
 import { isReserved, REFUSAL_FIELD } from '../gate/reserved-fields.ts';
 import { HOP_BY_HOP, isHiddenFraming } from './field-names.ts';
-import { readHeaderLines, type FlatFields } from './header-lines.ts';
+import { readHeaderLines, type FieldTaker, type FlatFields } from './header-lines.ts';
 
 /** How the end of an answer's body is told; `close`: by the end of the connection. */
 export type AnswerFraming = 'none' | 'length' | 'chunked' | 'close';
@@ -48,15 +48,12 @@ export function readAnswerHead(text: string, { method, fromSidecar }: AnswerTerm
   const [, minor, status = '', reason = ''] = STATUS_LINE.exec(lineEnd < 0 ? text : text.slice(0, lineEnd)) ?? [];
   if (minor === undefined) return { ok: false, problem: 'a status line that is none' };
   const fields = new AnswerFields(fromSidecar);
-  const problem =
-    lineEnd < 0
-      ? undefined
-      : readHeaderLines(text, lineEnd + 2, (lower, name, value) => fields.take(lower, name, value));
+  const problem = lineEnd < 0 ? undefined : readHeaderLines(text, lineEnd + 2, fields);
   if (problem !== undefined) return { ok: false, problem };
   return fields.finish({ method, status: Number(status), reason, isOld: minor === '0' });
 }
 
-class AnswerFields {
+class AnswerFields implements FieldTaker {
   readonly #fromSidecar: boolean;
   readonly #fields: FlatFields = [];
   #length: number | undefined;
@@ -111,6 +108,11 @@ class AnswerFields {
   }
 
   #takeConnection(value: string): void {
+    // What nearly all say.
+    if (value === 'keep-alive') {
+      this.#keeps = true;
+      return;
+    }
     for (const token of value.toLowerCase().split(',')) {
       const option = token.trim();
       if (option === 'close') this.#closes = true;

@@ -13,7 +13,7 @@ export class ChannelPool {
   readonly #idle: Channel[] = [];
   readonly #mayUse: (channel: Channel) => boolean;
 
-  /** @param mayUse whether a request may still go there; those that may not are closed */
+  /** @param mayUse whether requests may still go there; asked every second, and those that may not are closed */
   constructor(mayUse: (channel: Channel) => boolean) {
     this.#mayUse = mayUse;
   }
@@ -27,10 +27,7 @@ export class ChannelPool {
   take(): Channel | undefined {
     for (;;) {
       const channel = this.#idle.pop();
-      if (channel === undefined) return undefined;
-      if (!channel.ready) continue;
-      if (this.#mayUse(channel)) return channel;
-      channel.close();
+      if (channel === undefined || channel.ready) return channel;
     }
   }
 

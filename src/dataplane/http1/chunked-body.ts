@@ -72,9 +72,11 @@ export class ChunkedBody {
 
   #finish(): string | undefined {
     const kept: FlatFields = [];
-    const problem = readHeaderLines(this.#trailers.slice(0, -2), 0, (lower, name, value) => {
-      if (isTrailer(lower) && !isReserved(lower)) kept.push(name, value);
-      return undefined;
+    const problem = readHeaderLines(this.#trailers.slice(0, -2), 0, {
+      take: (lower, name, value) => {
+        if (isTrailer(lower) && !isReserved(lower)) kept.push(name, value);
+        return undefined;
+      },
     });
     this.trailers = kept;
     return problem;

@@ -12,8 +12,8 @@ import type { FlatFields } from './header-lines.ts';
 import { problemAnswer } from './problem-answer.ts';
 import type { Http1Request } from './request-reading.ts';
 import { requestHead } from './request-head.ts';
-import type { Destination, Found, Http1Terms } from './terms.ts';
-import { Upload } from './upload.ts';
+import type { Destination, FindTerms, Found, Http1Terms } from './terms.ts';
+import { Upload, type UploadOwner } from './upload.ts';
 
 /** The peer resets its connections before it says why: so long may its word take to arrive, ms. */
 const REASON_MS = 100;
@@ -28,12 +28,17 @@ export interface ExchangeOptions {
   readonly message: IncomingMessage;
   readonly response: ServerResponse;
   readonly terms: Http1Terms;
-  /** Ends the caller's connection at once, so that an answer cut off cannot be taken for a whole one. */
-  readonly resetCaller: () => void;
+  readonly caller: Caller;
+}
+
+/** The connection that the request came on. */
+export interface Caller {
+  /** Ends it at once, so that an answer cut off cannot be taken for a whole one. */
+  reset(): void;
 }
 
 /** One request and its answer, from head to end: found a connection, decided, carried both ways, counted. */
-export class Exchange implements Call, ChannelUser {
+export class Exchange implements Call, ChannelUser, UploadOwner, FindTerms {
   readonly request: Http1Request;
   readonly streamId: number;
   readonly startedAt: number;
@@ -46,10 +51,11 @@ export class Exchange implements Call, ChannelUser {
   #destination: Destination | undefined;
   #answer: AnswerHead | undefined;
   #state: 'finding' | 'open' | 'over' = 'finding';
+  #isRepeated = false;
   #isWaitingForReason = false;
-  #cancelReason = (): void => undefined;
-  readonly #requestStall = new Stall();
-  readonly #answerStall = new Stall();
+  #cancelReason: (() => void) | undefined;
+  /** Of the answer, and of the request; most calls are over before anybody asks. */
+  #stalls: readonly [Stall, Stall] | undefined;
 
   constructor(options: ExchangeOptions) {
     const { request, message, response, terms } = options;
@@ -58,18 +64,24 @@ export class Exchange implements Call, ChannelUser {
     this.streamId = calls += 1;
     this.startedAt = terms.clock.monotonic();
     this.#download = new Download(response, undefined);
-    this.#upload = new Upload({
-      message,
-      framing: request.framing,
-      onSent: () => undefined,
-      onTooMuch: options.resetCaller,
-    });
-    response.once('close', () => this.#callerGone());
+    this.#upload = new Upload(this, message, request);
   }
 
-  start(fresh = false): void {
-    const isGone = () => this.#state === 'over';
-    const found = this.#options.terms.find(this.request, { fresh, isGone });
+  /** Whether the connections that wait for work have had their chance. */
+  get fresh(): boolean {
+    return this.#isRepeated;
+  }
+
+  isGone(): boolean {
+    return this.#state === 'over';
+  }
+
+  tooMuchToDiscard(): void {
+    this.#options.caller.reset();
+  }
+
+  start(): void {
+    const found = this.#options.terms.find(this.request, this);
     if (found instanceof Promise) void found.then((result) => this.#found(result));
     else this.#found(found);
   }
@@ -223,7 +235,8 @@ export class Exchange implements Call, ChannelUser {
   #repeat(): void {
     this.#tell({ resetCode: ERROR_CODE.REFUSED_STREAM });
     this.#state = 'finding';
-    this.start(true);
+    this.#isRepeated = true;
+    this.start();
   }
 
   // --- ends
@@ -246,14 +259,16 @@ export class Exchange implements Call, ChannelUser {
     const channel = this.#destination?.channel;
     if (this.#state !== 'open' || channel === undefined) return;
     const { stallMs } = this.#options.terms.limits;
-    const answerMs = this.#answerStall.look(this.#download.stalled, this.#download.bytes, now);
-    const requestMs = this.#requestStall.look(channel.stalled, this.#upload.bytes, now);
+    const [answerStall, requestStall] = (this.#stalls ??= [new Stall(), new Stall()]);
+    const answerMs = answerStall.look(this.#download.stalled, this.#download.bytes, now);
+    const requestMs = requestStall.look(channel.stalled, this.#upload.bytes, now);
     if (Math.max(answerMs, requestMs) < stallMs) return;
     const who = answerMs >= stallMs ? 'caller' : 'callee';
     this.cut(reject('CALL_STALLED', `the ${who} has taken nothing for ${stallMs} ms`));
   }
 
-  #callerGone(): void {
+  /** The caller's side is closed, be it that all was said. */
+  callerClosed(): void {
     if (this.#state === 'over') return;
     const isOpen = this.#state === 'open';
     this.#over();
@@ -283,9 +298,9 @@ export class Exchange implements Call, ChannelUser {
 
   /** @returns the status that the caller was told; `undefined`: it was too late, and it was cut off */
   #refuse(rejection: Rejection, correlationId: string): number | undefined {
-    const { response, terms, resetCaller } = this.#options;
+    const { response, terms, caller } = this.#options;
     if (this.#download.begun || response.destroyed) {
-      resetCaller();
+      caller.reset();
       return undefined;
     }
     const { audience } = terms;
@@ -298,7 +313,7 @@ export class Exchange implements Call, ChannelUser {
 
   #over(): void {
     this.#state = 'over';
-    this.#cancelReason();
+    this.#cancelReason?.();
   }
 
   #tell(

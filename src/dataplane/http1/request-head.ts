@@ -26,13 +26,14 @@ export function requestHead(
   return `${method} ${path} HTTP/1.1\r\n${lines}${framing}traceparent: ${traceparent}\r\n${linesOf(identity)}\r\n`;
 }
 
-let known: { readonly fields: readonly HeaderField[]; readonly lines: string } | undefined;
+/** The same lists come again and again, one for each connection. */
+const known = new WeakMap<readonly HeaderField[], string>();
 
-/** The same list comes again and again. */
 function linesOf(fields: readonly HeaderField[]): string {
   if (fields.length === 0) return '';
-  if (known?.fields !== fields) {
-    known = { fields, lines: fields.map(({ name, value }) => `${name}: ${value}\r\n`).join('') };
-  }
-  return known.lines;
+  const before = known.get(fields);
+  if (before !== undefined) return before;
+  const lines = fields.map(({ name, value }) => `${name}: ${value}\r\n`).join('');
+  known.set(fields, lines);
+  return lines;
 }

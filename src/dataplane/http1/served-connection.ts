@@ -70,7 +70,6 @@ export class ServedConnection {
   take(message: IncomingMessage, response: ServerResponse): void {
     this.#used = true;
     this.#headSince = undefined;
-    response.once('close', () => this.#next());
     response.on('error', ignore);
     if (this.#isBusy) {
       this.#ahead.push({ message, response });
@@ -131,6 +130,7 @@ export class ServedConnection {
 
   #start({ message, response }: Waiting): void {
     this.#isBusy = true;
+    response.on('close', this.#onClosed);
     if (this.#finishing) response.shouldKeepAlive = false;
     const reading = readRequest(message, this.#terms.limits.maxHeaderBytes);
     if (!reading.ok) {
@@ -138,8 +138,7 @@ export class ServedConnection {
       return;
     }
     const { request } = reading;
-    const resetCaller = () => this.reset();
-    this.#current = new Exchange({ request, message, response, terms: this.#terms, resetCaller });
+    this.#current = new Exchange({ request, message, response, terms: this.#terms, caller: this });
     this.#current.start();
   }
 
@@ -176,6 +175,12 @@ export class ServedConnection {
     stream.once('close', () => clearTimeout(timer));
     stream.once('end', () => stream.destroy());
   }
+
+  /** One for all responses of the connection. */
+  readonly #onClosed = (): void => {
+    this.#current?.callerClosed();
+    this.#next();
+  };
 
   #next(): void {
     this.#current = undefined;

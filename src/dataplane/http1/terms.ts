@@ -31,7 +31,7 @@ export interface FindTerms {
   /** The connections that wait for work will not do: the request has failed on one that died. */
   readonly fresh: boolean;
   /** Whether nobody waits for the answer any more. */
-  readonly isGone: () => boolean;
+  isGone(): boolean;
 }
 
 export interface Http1Limits {

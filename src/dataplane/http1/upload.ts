@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { isReserved } from '../gate/reserved-fields.ts';
 import type { Channel } from './channel.ts';
 import { isTrailer } from './field-names.ts';
-import type { BodyFraming } from './request-reading.ts';
+import type { Http1Request } from './request-reading.ts';
 
 /** Up to so many bytes are copied into the text that goes before them: one write costs more than the copy. */
 const SMALL_BYTES = 4096;
@@ -11,13 +11,10 @@ const MAX_DISCARDED = 1024 * 1024;
 
 type Mode = 'waiting' | 'sending' | 'collecting' | 'discarding';
 
-export interface UploadOptions {
-  readonly message: IncomingMessage;
-  readonly framing: BodyFraming;
-  /** All of it has gone out. */
-  readonly onSent: () => void;
+/** Whose body it is. There is one for each request: an object costs less than a function for each event. */
+export interface UploadOwner {
   /** More came of a body that nobody wants than is worth reading. */
-  readonly onTooMuch: () => void;
+  tooMuchToDiscard(): void;
 }
 
 /** The body of one request on its way to the callee. */
@@ -26,39 +23,42 @@ export class Upload {
   bytes = 0;
   /** Whether all of it has gone out. */
   sent = false;
-  readonly #options: UploadOptions;
+  readonly #owner: UploadOwner;
+  readonly #message: IncomingMessage;
+  readonly #request: Pick<Http1Request, 'framing' | 'contentLength'>;
   #mode: Mode = 'waiting';
   #channel: Channel | undefined;
   /** What has to go out before the next bytes of the body. */
   #head = '';
   #isAttending = false;
-  #collected: Buffer[] = [];
+  #collected: Buffer[] | undefined;
   #collect: { readonly limit: number; readonly onBody: (body: Buffer | undefined) => void } | undefined;
   #discarded = 0;
 
-  constructor(options: UploadOptions) {
-    this.#options = options;
+  constructor(owner: UploadOwner, message: IncomingMessage, request: Pick<Http1Request, 'framing' | 'contentLength'>) {
+    this.#owner = owner;
+    this.#message = message;
+    this.#request = request;
   }
 
   /** Sends the head, and the body as it comes. */
   send(head: string, channel: Channel): void {
     this.#channel = channel;
-    if (this.#options.framing === 'none') {
+    if (this.#request.framing === 'none') {
       channel.write(head);
-      this.#finish();
+      this.sent = true;
       return;
     }
     this.#head = head;
     this.#mode = 'sending';
-    this.#attend();
-    // Mostly the body has come with the head, and is told before this: then both go out as one.
-    process.nextTick(() => this.#flushHead());
+    // Mostly the body has come with the head, and is there when all that came has been read: then both go out as one.
+    process.nextTick(sendAtHand, this);
   }
 
   /** Sends a body that is at hand. */
   sendWhole(head: string, body: Buffer, channel: Channel): void {
     channel.write(joined(head, body));
-    this.#finish();
+    this.sent = true;
   }
 
   /** Holds the body back. @param onBody is given it, or `undefined` where it is longer than that */
@@ -70,24 +70,23 @@ export class Upload {
 
   /** The callee takes more. */
   resume(): void {
-    this.#options.message.resume();
+    this.#message.resume();
   }
 
   /** Nobody wants the rest: it is read and thrown away, so that the caller can hear why. */
   discard(): void {
-    const { message, framing } = this.#options;
-    if (framing === 'none' || message.readableEnded) return;
+    if (this.#request.framing === 'none' || this.#message.readableEnded) return;
     this.#mode = 'discarding';
     this.#attend();
-    message.resume();
+    this.#message.resume();
   }
 
   #attend(): void {
     if (this.#isAttending) return;
     this.#isAttending = true;
-    const { message } = this.#options;
-    message.on('data', (chunk: Buffer) => this.#data(chunk));
-    message.on('end', () => this.#end());
+    this.#message.on('data', (chunk: Buffer) => this.#data(chunk));
+    // Where the length is known, so is the end.
+    if (this.#request.framing === 'chunked' || this.#mode === 'collecting') this.#message.on('end', () => this.#end());
   }
 
   #data(chunk: Buffer): void {
@@ -96,7 +95,7 @@ export class Upload {
     else if (this.#mode === 'collecting') this.#take(chunk);
     else {
       this.#discarded += chunk.length;
-      if (this.#discarded > MAX_DISCARDED) this.#options.onTooMuch();
+      if (this.#discarded > MAX_DISCARDED) this.#owner.tooMuchToDiscard();
     }
   }
 
@@ -105,37 +104,40 @@ export class Upload {
       const onBody = this.#collect?.onBody;
       this.#collect = undefined;
       this.#mode = 'waiting';
-      onBody?.(Buffer.concat(this.#collected));
+      onBody?.(Buffer.concat(this.#collected ?? []));
     } else if (this.#mode === 'sending' && !this.sent) {
-      if (this.#options.framing === 'chunked') {
-        const trailers = keptTrailers(this.#options.message.rawTrailers);
-        this.#channel?.write(`${this.#takeHead()}0\r\n${trailers}\r\n`);
-      } else this.#flushHead();
-      this.#finish();
+      this.#channel?.write(`${this.#takeHead()}0\r\n${keptTrailers(this.#message.rawTrailers)}\r\n`);
+      this.sent = true;
     }
   }
 
   #forward(chunk: Buffer): void {
     const head = this.#takeHead();
     const bytes =
-      this.#options.framing === 'chunked'
+      this.#request.framing === 'chunked'
         ? joined(`${head}${chunk.length.toString(16)}\r\n`, chunk, '\r\n')
         : joined(head, chunk);
-    if (this.#channel?.write(bytes) === false) this.#options.message.pause();
+    if (this.#channel?.write(bytes) === false) this.#message.pause();
+    if (this.#request.framing === 'length' && this.bytes === this.#request.contentLength) this.sent = true;
   }
 
   #take(chunk: Buffer): void {
-    this.#collected.push(chunk);
+    (this.#collected ??= []).push(chunk);
     if (this.#collect === undefined || this.bytes <= this.#collect.limit) return;
     const { onBody } = this.#collect;
     this.#collect = undefined;
-    this.#collected = [];
+    this.#collected = undefined;
     this.discard();
     onBody(undefined);
   }
 
-  #flushHead(): void {
-    if (this.#head !== '' && this.#mode === 'sending') this.#channel?.write(this.#takeHead());
+  /** Sends the head, with as much of the body as has come. */
+  sendAtHand(): void {
+    if (this.#mode !== 'sending') return;
+    const chunk = this.#message.read() as Buffer | null;
+    if (chunk !== null) this.#data(chunk);
+    else this.#channel?.write(this.#takeHead());
+    if (!this.sent) this.#attend();
   }
 
   #takeHead(): string {
@@ -143,11 +145,10 @@ export class Upload {
     this.#head = '';
     return head;
   }
+}
 
-  #finish(): void {
-    this.sent = true;
-    this.#options.onSent();
-  }
+function sendAtHand(upload: Upload): void {
+  upload.sendAtHand();
 }
 
 function joined(head: string, body: Buffer, tail = ''): Buffer | string {

@@ -26,18 +26,20 @@ export interface AppChannelOptions {
 export class AppChannel {
   readonly #options: AppChannelOptions;
   #channel: Channel;
+  #found: Found;
   #over = false;
 
   constructor(options: AppChannelOptions) {
     this.#options = options;
     this.#channel = this.#make(options.first);
+    this.#found = this.#asFound();
   }
 
   /** A connection for one request. Never rejects. */
   find(fresh: boolean): Found | Promise<Found> {
     const channel = this.#channel;
     if (!fresh && channel.ready && this.#isYoung(channel)) {
-      return { ok: true, destination: { ...this.#options.destination, channel } };
+      return this.#found;
     }
     if (channel.ready) channel.close();
     return this.#connect();
@@ -59,7 +61,12 @@ export class AppChannel {
     const socket = await this.#options.connect();
     if ('code' in socket) return { ok: false, rejection: socket, correlationId: '' };
     this.#channel = this.#make(socket);
+    this.#found = this.#asFound();
     if (this.#over) this.#channel.abandon();
+    return this.#found;
+  }
+
+  #asFound(): Found {
     return { ok: true, destination: { ...this.#options.destination, channel: this.#channel } };
   }
 

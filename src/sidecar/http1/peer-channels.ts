@@ -21,13 +21,20 @@ export interface PeerChannelsDeps extends PlacingDeps {
   readonly carrying: Pick<CarryDeps, 'registry' | 'metrics' | 'decisions' | 'calls' | 'http1'>;
 }
 
+/** One data connection, and the answer that it is to all who look for one. */
+interface Placed {
+  readonly session: Session;
+  readonly destination: Destination;
+  readonly found: Found;
+}
+
 /**
  * The data connections on which our agent's requests of HTTP/1 go to one peer. Each belongs to a session, and ends with it;
  * between two requests it waits for the next, whoever of our agent's connections brings it.
  */
 export class PeerChannels {
   readonly #deps: PeerChannelsDeps;
-  readonly #destinations = new WeakMap<Channel, Destination & { readonly session: Session }>();
+  readonly #destinations = new WeakMap<Channel, Placed>();
   readonly #idle: ChannelPool;
 
   constructor(deps: PeerChannelsDeps) {
@@ -39,41 +46,41 @@ export class PeerChannels {
   }
 
   /** A connection for one request: one that waits, or a new one. Never rejects. */
-  find(_request: CallRequest, { fresh, isGone }: FindTerms): Found | Promise<Found> {
-    const idle = fresh ? undefined : this.#idle.take();
+  find(_request: CallRequest, terms: FindTerms): Found | Promise<Found> {
+    const idle = terms.fresh ? undefined : this.#idle.take();
     const destination = idle && this.#destinations.get(idle);
-    return destination === undefined ? this.#place(isGone) : { ok: true, destination };
+    return destination === undefined ? this.#place(terms) : destination.found;
   }
 
   /** A data connection that was placed before it was known to be for HTTP/1. It waits for its first request. */
   adopt(session: Session, end: TunnelEnd): Channel {
-    const { channel } = this.#make(session, end);
+    const { channel } = this.#make(session, end).destination;
     this.#idle.put(channel);
     return channel;
   }
 
-  async #place(isGone: () => boolean): Promise<Found> {
+  async #place(terms: FindTerms): Promise<Found> {
     const { budget, peer, carrying, logger } = this.#deps;
     const share = budget.open(peer);
     if ('code' in share) return { ok: false, rejection: share, correlationId: '' };
-    const placed = await placeConnection(peer, this.#deps, isGone);
+    const placed = await placeConnection(peer, this.#deps, () => terms.isGone());
     share.placed();
     if (!placed.ok) {
       share.give();
       return { ok: false, rejection: placed.cause, correlationId: placed.correlationId };
     }
     const { session, connection } = placed;
-    const destination = this.#make(session, connection.end);
+    const { destination, found } = this.#make(session, connection.end);
     const carried = connection.carry(session, { ...carrying, direction: 'outbound', carrier: destination.channel });
     const giveUp = () => connection.reset();
     contain(
       carried.finally(() => share.give()),
       { logger, what: 'carrying a data connection', giveUp },
     );
-    return { ok: true, destination };
+    return found;
   }
 
-  #make(session: Session, end: TunnelEnd): Destination {
+  #make(session: Session, end: TunnelEnd): Placed {
     const { calls, clock } = this.#deps;
     const { policy, identity, calleeGone, limits, bodyWatch } = calls.http1Destination(session, 'outbound');
     const channel = new Channel({
@@ -83,8 +90,9 @@ export class PeerChannels {
       clock,
       onIdle: (idle) => this.#idle.put(idle),
     });
-    const destination = { policy, identity, calleeGone, channel, bodyWatch, session };
-    this.#destinations.set(channel, destination);
-    return destination;
+    const destination: Destination = { policy, identity, calleeGone, channel, bodyWatch };
+    const placed = { destination, session, found: { ok: true, destination } } as const;
+    this.#destinations.set(channel, placed);
+    return placed;
   }
 }

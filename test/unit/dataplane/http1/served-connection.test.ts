@@ -131,6 +131,7 @@ test('connections that wait for work age, and are closed; a connection that may 
   await ask();
   assert.equal(hop.channels.length, 2);
   hop.mayUse = (channel) => channel !== hop.channels[1];
+  hop.tidy();
   await ask();
   assert.equal(hop.channels.length, 3);
   assert.equal(await hop.channels[1]!.over, 'finished');
