@@ -69,8 +69,11 @@ test('what is broken is named, with what helps', async (t) => {
     const early = mesh.agent('early');
     early.nodeOptions = shiftedClock({ atStartMs: -30 * 60_000 });
     await early.start({ awaitReady: false });
-    await early.waitFor('sidecar_listening').catch(() => undefined);
-    const { failed } = await checkOf(early);
+    await early.waitFor('join_failed');
+    // It does not even listen yet, but its operators are answered.
+    const { code, output } = await runAit(['check', '--config', join(early.folder, 'sidecar.yaml'), '--json']);
+    const { failed } = readCheck(output, code);
+    assert.match(failed.join('\n'), /^sidecar-ready: join: /m);
     assert.match(failed.join('\n'), /^clock: the sidecar's clock is 1800\.\d s behind/m);
   });
 
