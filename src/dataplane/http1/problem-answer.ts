@@ -13,7 +13,8 @@ export interface ProblemAnswer {
 
 /**
  * Names the cause and what to do about it, as far as the audience may know: our own agent the code, the detail where it
- * speaks of the call, the fix, and names that would have done; a peer the coarse reason alone. Both get the correlation id of the log lines.
+ * speaks of the call, the fix, and names that would have done; a peer the coarse reason alone. Both get the correlation id
+ * of the log lines.
  */
 export function problemAnswer({ rejection, correlationId, audience }: RefusalTerms): ProblemAnswer {
   const status = refusalStatus(rejection).http;
