@@ -125,10 +125,13 @@ test('a CONNECT to a peer makes a connection to that peer, at the common port an
       const { socket } = await askTunnel(address(), 'page.mesh:80', { 'Proxy-Authorization': 'Basic c2VjcmV0' });
       const get = (path: string) =>
         new Promise<string>((resolve, reject) => {
-          const asking = request({ createConnection: () => socket, headers: { host: 'page.mesh' }, path }, (response) => {
-            response.setEncoding('utf8');
-            response.once('data', resolve);
-          });
+          const asking = request(
+            { createConnection: () => socket, headers: { host: 'page.mesh' }, path },
+            (response) => {
+              response.setEncoding('utf8');
+              response.once('data', resolve);
+            },
+          );
           asking.once('error', reject);
           asking.end();
         });
