@@ -74,6 +74,16 @@ test('a hostile peer, past its own sidecar: the sidecar of the callee refuses ea
       if (whole === 1) assertOrderly(server.taken.at(-1)!);
     });
   }
+  await t.test('CONNECT, which only the sidecar of a caller understands', async () => {
+    const data = await openData(attacker, researcher.inbound, dataOf(exchange));
+    assert.equal(await data.answer(), 'accepted');
+    const received = server.bytes.length;
+    data.socket.write('CONNECT researcher.mesh:80 HTTP/1.1\r\nHost: researcher.mesh:80\r\n\r\nGET / HTTP/1.1\r\n\r\n');
+    const answer = (await data.payload('HTTP/1.1 xxx'.length)).toString('latin1');
+    assert.equal(Number(answer.slice(9, 12)), 501, answer);
+    await data.closed;
+    assert.equal(server.bytes.length, received);
+  });
   exchange.destroy();
 
   await t.test('the process is the one that it was, and serves', async () => {
