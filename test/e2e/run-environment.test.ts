@@ -10,7 +10,7 @@ import { pollUntil } from '../support/poll-until.ts';
 const CALLER = `
 console.log(JSON.stringify(process.env));
 const socket = require('node:net').connect(process.env.AIT_PEER_RESEARCHER.replace('unix:', ''));
-socket.on('error', () => undefined).write('hello');
+socket.on('error', () => undefined).write('hello?');
 socket.once('data', (answer) => { console.log('answer ' + answer); socket.destroy(); });
 socket.once('close', () => process.exit());
 `;
@@ -33,7 +33,7 @@ test('the agent calls its peer by the variable it was given, at the first try, a
   const run = new AitRun(t, file, ['node', '-e', CALLER], { env });
   assert.equal(await run.code(), 0, run.err);
   const [first = '', answer] = run.out.split('\n');
-  assert.equal(answer, 'answer hello', run.err);
+  assert.equal(answer, 'answer hello?', run.err);
   const seen = JSON.parse(first) as Record<string, string>;
   const socket = `unix:${join(folder, 'run-state/run/to-researcher.sock')}`;
   const ours = Object.fromEntries(Object.entries(seen).filter(([name]) => name.startsWith('AIT_')));
@@ -67,7 +67,7 @@ for (const [what, app, where] of [
       agents: { planner: { calls: ['researcher'] }, researcher: { start: false, app: false } },
     });
     const file = await writeAgentFile(mesh, 'researcher', { app });
-    for (const attempt of ['first', 'second']) {
+    for (const attempt of ['first?', 'second?']) {
       const run = new AitRun(t, file, ['node', '-e', SERVER]);
       await run.printed(where);
       const { inbound } = await pollUntil(
@@ -77,9 +77,9 @@ for (const [what, app, where] of [
       await awaitAddress(mesh.agent('planner'), inbound, 30_000);
       const answer = await callUntilAnswered(mesh, attempt);
       assert.equal(answer, `served ${attempt}`);
-      if (attempt === 'first') run.signal('SIGKILL');
+      if (attempt === 'first?') run.signal('SIGKILL');
       else run.signal('SIGTERM');
-      assert.equal(await run.code(), attempt === 'first' ? null : 143, run.err);
+      assert.equal(await run.code(), attempt === 'first?' ? null : 143, run.err);
     }
   });
 }
