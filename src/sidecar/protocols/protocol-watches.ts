@@ -49,7 +49,7 @@ export class ProtocolWatches {
     const { self, live, state } = deps;
     const settings = live.protocols;
     this.#deps = deps;
-    this.#push = new PushTargets({ settings, agents: () => [self, ...(state()?.agents.keys() ?? [])] });
+    this.#push = new PushTargets({ settings, agents: () => new Set([self, ...(state()?.agents.keys() ?? [])]) });
     this.#cards = new AgentCards({ settings, count: (result) => this.#count('outbound', 'agent_card', result) });
     this.#tools = new ToolLists({
       ...deps,

@@ -49,9 +49,9 @@ export class UnseenBodies implements CallPolicy {
 }
 
 function unseenBody(request: CallRequest, bodies: (request: CallRequest) => ReadBodies): Rejection | undefined {
-  const { method, path, isGrpc } = request;
-  const what = isGrpc ? unseenInGrpc(path) : unseenInHttp(request);
-  const isUnknown = !isGrpc && what === undefined && !WITHOUT_BODY.has(method);
+  const { method, isGrpc } = request;
+  const what = unseenAt(request) ?? (isGrpc ? undefined : unseenInHttp(request));
+  const isUnknown = what === undefined && !isGrpc && !WITHOUT_BODY.has(method);
   if (what === undefined && !isUnknown) return undefined;
   const read = bodies(request);
   if (read === 'none') return undefined;
@@ -60,14 +60,15 @@ function unseenBody(request: CallRequest, bodies: (request: CallRequest) => Read
   return rejection('CALL_BODY_UNSEEN', 'every request body is to be read, and over HTTP/2 none is');
 }
 
-function unseenInGrpc(path: string): string | undefined {
-  return UNSEEN_METHOD.test(path) ? 'an agent card or a push-notification configuration of A2A' : undefined;
+/** What its path alone says, whatever protocol it claims. */
+function unseenAt({ path, method, isGrpc }: CallRequest): string | undefined {
+  if (isGrpc && UNSEEN_METHOD.test(path)) return 'an agent card or a push-notification configuration of A2A';
+  const { card, isPush } = readA2aPath(path);
+  if (card !== undefined) return 'an agent card of A2A';
+  return isPush && !WITHOUT_BODY.has(method) ? 'a push-notification configuration of A2A' : undefined;
 }
 
 function unseenInHttp({ path, method, headers }: CallRequest): string | undefined {
-  const { card, isPush } = readA2aPath(path);
-  if (card !== undefined) return 'an agent card of A2A';
-  if (isPush && !WITHOUT_BODY.has(method)) return 'a push-notification configuration of A2A';
   const head = readMessageHead(headers.map(({ name, value }) => [name, value] as const));
   if (head.isMcp) return 'a message of MCP';
   return !WITHOUT_BODY.has(method) && (head.isA2a || isA2aMethodPath(path)) ? 'a message of A2A' : undefined;
