@@ -3,6 +3,7 @@ import type { Baseline } from '../../src/domain/baseline.ts';
 import { digestJson } from '../../src/domain/canonical/digest.ts';
 import type { JsonObject } from '../../src/domain/canonical/strict-json.ts';
 import type { Role } from '../../src/domain/identity-token.ts';
+import type { Rejection } from '../../src/domain/rejection.ts';
 import { createRegistry } from '../../src/platform/metrics-registry.ts';
 import { sidecarConfigSchema } from '../../src/sidecar/config.ts';
 import { LiveConfig } from '../../src/sidecar/live-config.ts';
@@ -39,6 +40,7 @@ export function protocolWorld(options: ProtocolWorldOptions = {}) {
   const { config = {}, peer = {}, app = {}, role = 'dialler', approved = [SEARCH, FETCH], folder = '/' } = options;
   let now = 1_000_000;
   let judgedAgain = 0;
+  const ended: Rejection[] = [];
   const clock = { now: () => now, monotonic: () => now };
   const registry = createRegistry();
   const parsed = v.parse(sidecarConfigSchema, {
@@ -75,7 +77,10 @@ export function protocolWorld(options: ProtocolWorldOptions = {}) {
     metrics: createSidecarMetrics(registry),
     live: new LiveConfig(parsed, trustDomainOf(PLANNER)),
     folder,
-    registry: { reconsiderAll: () => void (judgedAgain += 1) },
+    registry: {
+      reconsiderAll: () => void (judgedAgain += 1),
+      endAll: (cause, which = () => true) => void (which(session) && ended.push(cause)),
+    },
     drifted,
     state: () => state,
   }).of(session);
@@ -84,6 +89,8 @@ export function protocolWorld(options: ProtocolWorldOptions = {}) {
     session,
     drifted,
     judgedAgain: () => judgedAgain,
+    /** What the session was ended for, each time. */
+    ended,
     pass: (ms: number) => void (now += ms),
     scrape: () => registry.render(),
     exchange: (head: Partial<ExchangeHead>) => watch.open({ method: 'POST', path: '/', requestHeaders: [], ...head }),

@@ -8,7 +8,6 @@ import { meshName } from '../calls/mesh-names.ts';
 import { directionOf } from '../decision-log.ts';
 import type { LiveConfig } from '../live-config.ts';
 import type { Session } from '../session/session.ts';
-import type { SessionRegistry } from '../session/session-registry.ts';
 import type { SidecarMetrics } from '../sidecar-metrics.ts';
 import { AgentCards } from './agent-cards.ts';
 import type { DriftedTools } from './drifted-tools.ts';
@@ -16,7 +15,7 @@ import { authorityOf, isToBeRead, readMessageHead } from './message-head.ts';
 import type { CheckResult, ProtocolCheck } from './protocol-metrics.ts';
 import { readBodiesOf } from './read-bodies.ts';
 import { PushTargets } from './push-targets.ts';
-import { ToolLists } from './tool-lists.ts';
+import { ToolLists, type ToolListsDeps } from './tool-lists.ts';
 import { WatchedExchange } from './watched-exchange.ts';
 
 export interface ProtocolWatchesDeps {
@@ -26,7 +25,7 @@ export interface ProtocolWatchesDeps {
   readonly live: LiveConfig;
   /** Relative paths in the configuration start here. */
   readonly folder: string;
-  readonly registry: Pick<SessionRegistry, 'reconsiderAll'>;
+  readonly registry: ToolListsDeps['registry'];
   readonly drifted: DriftedTools;
   readonly state: () => MeshState | undefined;
 }

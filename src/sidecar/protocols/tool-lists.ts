@@ -1,5 +1,5 @@
-import type { Baseline } from '../../domain/baseline.ts';
-import { isInForce } from '../../domain/baseline.ts';
+import type { SpiffeId } from '../../domain/agent-id.ts';
+import { isInForce, type Baseline } from '../../domain/baseline.ts';
 import type { Digest } from '../../domain/canonical/digest.ts';
 import type { JsonValue } from '../../domain/canonical/strict-json.ts';
 import {
@@ -26,7 +26,7 @@ import { ToolPages, type PageRequest } from './tool-pages.ts';
 
 export interface ToolListsDeps {
   readonly clock: Clock;
-  readonly registry: Pick<SessionRegistry, 'reconsiderAll'>;
+  readonly registry: Pick<SessionRegistry, 'endAll' | 'reconsiderAll'>;
   readonly drifted: DriftedTools;
   readonly settings: ProtocolSettings;
   readonly state: () => MeshState | undefined;
@@ -68,7 +68,7 @@ export class ToolLists {
   }
 
   #judgePage(page: ToolPage, session: Session, request: PageRequest | undefined): Rejection | undefined {
-    const { settings, state, count } = this.#deps;
+    const { settings, count } = this.#deps;
     const complete = this.#pagesOf(session).add(page, request);
     const seen: SeenTools = {
       tools: page.tools,
@@ -86,19 +86,35 @@ export class ToolLists {
       count('passed');
       return undefined;
     }
-    this.#drifted(nearest, { seen, session });
-    const until = state()?.agents.get(session.peer)?.observeUntil ?? -Infinity;
-    const observed = this.#deps.clock.now() < until;
-    count(observed ? 'observed' : 'refused');
-    return observed ? undefined : driftOf(nearest, seen);
+    const cause = driftOf(nearest, seen);
+    const isObserved = this.#isObserved(session.peer);
+    count(isObserved ? 'observed' : 'refused');
+    this.#drifted(nearest, { seen, session, cause: isObserved ? undefined : cause });
+    return isObserved ? undefined : cause;
   }
 
-  /** What admission says of the peer from now on follows at once: who lists other tools loses its sessions. */
-  #drifted({ baseline, changes }: Compared, { seen, session }: { seen: SeenTools; session: Session }): void {
+  #isObserved(peer: SpiffeId): boolean {
+    const until = this.#deps.state()?.agents.get(peer)?.observeUntil ?? -Infinity;
+    return this.#deps.clock.now() < until;
+  }
+
+  /**
+   * From now on admission judges the instance by what it listed. That its sessions end is not left to that: the first cause
+   * counts, and this one names each tool.
+   *
+   * @param cause for which its sessions end; `undefined`: observe mode waives it
+   */
+  #drifted(
+    { baseline, changes }: Compared,
+    { seen, session, cause }: { seen: SeenTools; session: Session; cause: Rejection | undefined },
+  ): void {
     const { drifted, registry } = this.#deps;
-    if (session.peerInstance === undefined) return;
-    const tools = toolsAsSeen(baseline.digests.tools, seen, changes);
-    if (drifted.note(session.peer, session.peerInstance, tools)) registry.reconsiderAll();
+    const { peer, peerInstance } = session;
+    if (peerInstance === undefined) return;
+    const isNews = drifted.note(peer, peerInstance, toolsAsSeen(baseline.digests.tools, seen, changes));
+    if (cause !== undefined) {
+      registry.endAll(cause, (other) => other.peer === peer && other.peerInstance === peerInstance);
+    } else if (isNews) registry.reconsiderAll();
   }
 
   #matched({ tools, complete }: SeenTools, { peer, peerInstance }: Session): void {

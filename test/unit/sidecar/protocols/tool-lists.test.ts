@@ -56,7 +56,7 @@ function answered(exchange: ReturnType<World['exchange']>, message: object | str
 test('a list as approved passes as it came, in JSON and in events', () => {
   const world = protocolWorld();
   for (const as of ['json', 'events'] as const) assert.equal(listed(world, [FETCH, SEARCH], { as }), 'passed');
-  assert.equal(world.judgedAgain(), 0);
+  assert.deepEqual([world.judgedAgain(), world.ended], [0, []]);
 });
 
 test('a tool that was added, changed or removed is drift of that instance, at once', () => {
@@ -64,7 +64,10 @@ test('a tool that was added, changed or removed is drift of that instance, at on
     for (const as of ['json', 'events'] as const) {
       const world = protocolWorld();
       assert.equal(listed(world, tools, { as }), 'TOOLS_DRIFT');
-      assert.equal(world.judgedAgain(), 1);
+      assert.deepEqual(
+        world.ended.map(({ code }) => code),
+        ['TOOLS_DRIFT'],
+      );
       const seen = world.drifted.find(world.session.peer, 'instance-1');
       assert.notEqual(seen, undefined);
       assert.equal(world.drifted.find(world.session.peer, 'instance-2'), undefined);
@@ -161,6 +164,7 @@ test('in observe mode a changed list passes, and is told and counted', async () 
   assert.match(await world.scrape(), /protocol_checks_total\{.*tool_list.*observed.*\} 1/);
   assert.equal(listed(world, [POISONED, FETCH]), 'passed');
   assert.equal(world.judgedAgain(), 1, 'the same once more is no news');
+  assert.deepEqual(world.ended, []);
   world.pass(1_000_001);
   assert.equal(listed(world, [POISONED, FETCH]), 'TOOLS_DRIFT');
 });
