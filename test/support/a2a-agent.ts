@@ -20,6 +20,7 @@ import {
   InMemoryPushNotificationStore,
   InMemoryTaskStore,
   type AgentExecutor,
+  type PushNotificationSender,
 } from '@a2a-js/sdk/server';
 import { agentCardHandler, jsonRpcHandler, restHandler, UserBuilder } from '@a2a-js/sdk/server/express';
 import express from 'express';
@@ -55,6 +56,9 @@ class Researcher implements AgentExecutor {
   async cancelTask() {}
 }
 
+/** What becomes of a notification is not what is tried here, and there is nobody at these places. */
+const SILENT: PushNotificationSender = { send: async () => undefined };
+
 /** An A2A agent of the official SDK, in the test's process: JSON-RPC and HTTP+JSON at one port. */
 export class A2aAgent {
   /** Where it was told to push notifications. */
@@ -89,7 +93,7 @@ export class A2aAgent {
       new Researcher(),
       undefined,
       agent.pushStore,
-      undefined,
+      SILENT,
       card,
       sign,
     );
