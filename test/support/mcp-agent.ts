@@ -68,7 +68,7 @@ export class McpAgent {
       enableJsonResponse: this.inJson,
       onsessioninitialized: (session) => void this.#sessions.set(session, transport),
     });
-    await this.#server().connect(transport as Parameters<Server['connect']>[0]);
+    await this.#server().connect(transport);
     return transport;
   }
 
@@ -97,6 +97,6 @@ export async function mcpClient(t: TestContext, url: string): Promise<Client> {
   const client = new Client({ name: 'planner', version: '1.0.0' });
   const transport = new StreamableHTTPClientTransport(new URL(url));
   t.after(() => client.close());
-  await client.connect(transport as Parameters<Client['connect']>[0]);
+  await client.connect(transport);
   return client;
 }

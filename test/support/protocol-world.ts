@@ -79,7 +79,7 @@ export function protocolWorld(options: ProtocolWorldOptions = {}) {
     folder,
     registry: {
       reconsiderAll: () => void (judgedAgain += 1),
-      endAll: (cause, which = () => true) => void (which(session) && ended.push(cause)),
+      endAll: (cause, which) => void (which?.(session) === true && ended.push(cause)),
     },
     drifted,
     state: () => state,

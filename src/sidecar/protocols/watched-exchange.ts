@@ -77,6 +77,17 @@ export class WatchedExchange implements ExchangeWatch {
     });
   }
 
+  /** Where it is not, an answer may be compressed. */
+  get readsAnswer(): boolean {
+    const { head, a2a, method } = this.#of;
+    if (this.#duties.answers === undefined) return false;
+    return this.#isMcp || this.#asksForCard || (method === 'GET' && (a2a.card !== undefined || head.takesEvents));
+  }
+
+  get #isMcp(): boolean {
+    return this.#of.head.isMcp || this.#toolRequests.size > 0;
+  }
+
   response({ status, headers }: Parameters<ExchangeWatch['response']>[0]): ResponseWatch | undefined {
     const { answers, limit } = this.#duties;
     if (answers === undefined || status < 200 || status > 299 || this.#of.method === 'HEAD') return undefined;
@@ -95,15 +106,14 @@ export class WatchedExchange implements ExchangeWatch {
   #toolsIn(type: string): ResponseWatch | undefined {
     const { limit } = this.#duties;
     const { head, method } = this.#of;
-    const isMcp = head.isMcp || this.#toolRequests.size > 0;
     if (EVENTS.test(type)) {
-      if (!isMcp && !(method === 'GET' && head.takesEvents)) return undefined;
+      if (!this.#isMcp && !(method === 'GET' && head.takesEvents)) return undefined;
       // Which of the two a client takes it for is its own choice.
       if (JSON_ANSWER.test(type))
         return { kind: 'whole', limit, body: () => unreadable('it claims to be both events and JSON') };
       return { kind: 'events', limit, event: (event) => this.#event(event) };
     }
-    return isMcp ? { kind: 'whole', limit, body: (body) => this.#whole(body) } : undefined;
+    return this.#isMcp ? { kind: 'whole', limit, body: (body) => this.#whole(body) } : undefined;
   }
 
   #whole(body: Buffer): BodyVerdict {

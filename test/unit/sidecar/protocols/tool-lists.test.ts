@@ -248,3 +248,21 @@ test('nobody reads what our own agent lists, nor answers that are none of MCP', 
   assert.equal(plain?.response({ status: 200, headers: [['content-type', 'application/json']] }), undefined);
   assert.equal(protocolWorld().exchange({ method: 'GET', requestHeaders: [['accept', '*/*']] }), undefined);
 });
+
+test('an answer is asked for without a content coding only where it may have to be read', () => {
+  const reads = (
+    body: string,
+    headers: readonly (readonly [string, string])[],
+    role: 'dialler' | 'acceptor' = 'dialler',
+  ) => {
+    const exchange = protocolWorld({ role }).exchange({ path: '/', requestHeaders: headers });
+    exchange?.request?.(Buffer.from(body));
+    return exchange?.readsAnswer;
+  };
+  const plain = [['content-type', 'application/json']] as const;
+  assert.equal(reads('{"a":1}', plain), false);
+  assert.equal(reads('{"id":1,"method":"tools/list"}', plain), true);
+  assert.equal(reads('{"id":1,"method":"GetExtendedAgentCard"}', plain), true);
+  assert.equal(reads('{"a":1}', MCP_HEADERS), true);
+  assert.equal(reads('{"a":1}', MCP_HEADERS, 'acceptor'), false);
+});
