@@ -381,6 +381,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
     decisions,
     measured: overlay,
     promptMemory,
+    driftedTools,
     membership,
     standing,
     registry,
@@ -439,7 +440,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
       outage,
       addresses: () => addresses(),
       peers: () => describePeers({ peers: live.peers, pool, budget }),
-      clearInUseDrift: () => overlay.clear(),
+      clearInUseDrift: () => reactions.inUseCleared(),
     }),
   });
   const addresses = (): SidecarAddresses => ({

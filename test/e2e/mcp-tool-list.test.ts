@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import type { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { FETCH, McpAgent, mcpClient, POISONED, SEARCH } from '../support/mcp-agent.ts';
 import { ProtocolMesh } from '../support/protocol-mesh.ts';
+import { runAit } from '../support/run-ait.ts';
 
 const names = async (client: Client) => (await client.listTools()).tools.map(({ name }) => name);
 
@@ -58,6 +59,20 @@ test('a list of tools that changed does not arrive, and costs that server its se
   await planner.waitFor('state_applied', () => true, { from });
   await world.researcher.waitFor('standing_in_order', ({ baseline }) => baseline === 'researcher-poisoned');
   assert.deepEqual(await names(await mcpClient(t, `http://${world.at}/mcp`)), ['search', 'exfiltrate']);
+});
+
+test('once the tools are as approved again, an operator need not wait for it to be forgotten', async (t) => {
+  const agent = await McpAgent.start(t);
+  const world = await ProtocolMesh.start(t, { address: agent.address, manifest: agent.manifest });
+  agent.tools = [POISONED, FETCH];
+  const client = await mcpClient(t, `http://${world.at}/mcp`);
+  await assert.rejects(client.listTools(), /TOOLS_DRIFT/);
+  agent.tools = [SEARCH, FETCH];
+  await assert.rejects(mcpClient(t, `http://${world.at}/mcp`), /TOOLS_DRIFT/);
+  const { admin } = world.planner.addresses;
+  const cleared = await runAit(['drift', 'clear', '--admin', admin]);
+  assert.match(cleared.output, /stands no more/);
+  assert.deepEqual(await names(await mcpClient(t, `http://${world.at}/mcp`)), ['search', 'fetch']);
 });
 
 test('it is the caller that looks: what the server and its own sidecar say does not count', async (t) => {

@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import type { TestContext } from 'node:test';
-import { startMesh, type TestMesh } from './mesh.ts';
+import { awaitAddress, startMesh, type TestMesh } from './mesh.ts';
 import type { TestAgent } from './test-agent.ts';
 
 type Section = Readonly<Record<string, object | string | boolean>>;
@@ -47,6 +47,7 @@ export class ProtocolMesh {
     const world = new ProtocolMesh(mesh);
     if (manifest !== undefined) await world.approveTools(manifest, 'researcher-mcp');
     await world.researcher.start();
+    await awaitAddress(world.planner, world.researcher.inbound);
     return world;
   }
 

@@ -49,6 +49,14 @@ export class DriftedTools {
     this.#shown.delete(keyOf(peer, instance));
     return stood;
   }
+
+  /** An operator's word for all of them. @returns whether any stood */
+  clearAll(): boolean {
+    const now = this.#clock.monotonic();
+    const stood = [...this.#shown.values()].some(({ until }) => now < until);
+    this.#shown.clear();
+    return stood;
+  }
 }
 
 function keyOf(peer: SpiffeId, instance: string): string {
