@@ -101,6 +101,8 @@ async function withData(session: Session, { deps, registry }: Speaker): Promise<
     accessLog: new AccessLog({ logger, settings }),
     state: () => ports.state(),
     ownRejection: () => undefined,
+    readBodies: () => 'none',
+    bodyWatch: () => ({ open: () => undefined }),
     peers: () => new Map(),
     budget: { take: () => true, give: () => undefined },
     health: { observe: () => undefined },

@@ -162,7 +162,7 @@ function judgeStanding(standing: Standing, ports: AdmissionPorts, heldUnder: str
   const isObserved = (id: SpiffeId): boolean => now < (state.agents.get(id)?.observeUntil ?? -Infinity);
   const observing = isObserved(spiffeId);
   const waived: Rejection[] = [];
-  const baseline = checkBaseline(standing.measurement, state, { spiffeId, now, heldUnder });
+  const baseline = checkBaseline(asSeen(standing, ports), state, { spiffeId, now, heldUnder });
   if (isRejection(baseline)) {
     const isDrift = baseline.differences !== undefined;
     if (!observing || !isDrift) return denied(baseline);
@@ -176,6 +176,13 @@ function judgeStanding(standing: Standing, ports: AdmissionPorts, heldUnder: str
   }
   const judgement = { baseline: isRejection(baseline) ? undefined : baseline.id, waived };
   return { admitted: true, permit: new PeerPermit(MINT, standing, judgement) };
+}
+
+/** What the peer measures, with what was seen of it in its place. */
+function asSeen({ measurement, certificate, token }: Standing, ports: AdmissionPorts): Measurement {
+  const tools = ports.toolsSeen?.(certificate.spiffeId, token.claims.agent.instance);
+  if (tools === undefined) return measurement;
+  return { ...measurement, tools: tools && { ...tools, assurance: 'in_use' } };
 }
 
 function denied(reason: Rejection): Admission {

@@ -1,7 +1,7 @@
 /** What admission looks at: who asks, what they brought, and what it needs from the outside. */
 import type { SpiffeId, TrustDomain } from './agent-id.ts';
 import type { ProofClaims, UnverifiedToken, VerifiedToken } from './identity-token.ts';
-import type { Measurement } from './measurement.ts';
+import type { Measurement, ToolsDigest } from './measurement.ts';
 import type { MeshState } from './mesh-state.ts';
 import type { Rejection } from './rejection.ts';
 
@@ -51,6 +51,11 @@ export interface AdmissionPorts {
   readonly trusts: TrustedKeys;
   readonly verifyToken: (token: UnverifiedToken) => Promise<VerifiedToken | Rejection> | VerifiedToken | Rejection;
   readonly checkProof: (proof: string, token: VerifiedToken) => ProofCheck;
+  /**
+   * The tools of an instance as its own answers to us have shown them, where they are not what it measures: in use beats at
+   * rest. `undefined`: nothing of the kind was seen. Default: nothing ever is.
+   */
+  readonly toolsSeen?: (peer: SpiffeId, instance: string) => ToolsDigest | null | undefined;
 }
 
 export type ProofCheck =

@@ -130,6 +130,13 @@ export function sameDigests(a: DigestTuple, b: DigestTuple): boolean {
   return a === b || textOf(a) === textOf(b);
 }
 
+/** Whether two agents have the same tools. */
+export function sameTools(a: ToolsDigest | null, b: ToolsDigest | null): boolean {
+  return sameDigests({ ...NOTHING, tools: a }, { ...NOTHING, tools: b });
+}
+
+const NOTHING = { system_prompt: null, knowledge_base: null, model: null } as const;
+
 /** Every item in which two tuples differ, in the order of {@link DIMENSIONS}, then by item name. Empty means equal. */
 export function differencesBetween(expected: DigestTuple, observed: DigestTuple): Difference[] {
   if (sameDigests(expected, observed)) return [];

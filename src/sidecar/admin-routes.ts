@@ -58,11 +58,11 @@ export interface AdminDeps {
   readonly authority: string;
   readonly roots: () => TrustedRoots;
   readonly peers: () => readonly PeerReport[];
-  /** Forgets drift that a call of the agent showed. @returns whether there was any. */
+  /** Forgets drift that calls showed, of the agent and of its peers. @returns whether there was any. */
   readonly clearInUseDrift: () => boolean;
 }
 
-/** What an operator can ask a sidecar. Nothing here changes anything but the log level, what calls of the agent have shown, and whether it goes on. */
+/** What an operator can ask a sidecar. Nothing here changes anything but the log level, what calls have shown, and whether it goes on. */
 export function adminRoutes(deps: AdminDeps): AdminRoutes {
   const { readiness, meshReadiness, registry, decisions, logger } = deps;
   return {

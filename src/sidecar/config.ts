@@ -6,6 +6,7 @@ import { durationField, hostPortField, listenField, pathField } from '../platfor
 import { MINUTE, SECOND, agentName, count, localAddress } from './config-fields.ts';
 import { inferenceSection } from './inference/inference-section.ts';
 import { measureSection } from './measure/measure-schema.ts';
+import { protocolsSection, readBodiesField } from './protocols/protocols-section.ts';
 
 /** Each is a TLS connection with a proof every few seconds, on both sides. */
 const MAX_INSTANCES = 64;
@@ -26,6 +27,12 @@ const peer = v.strictObject({
   eject_after: count(
     5,
     'Failures in a row after which an instance gets no new connections for a while, if others are left; or, where all instances fail, after which connections are refused at once for a while.',
+  ),
+  read_bodies: readBodiesField('to this peer'),
+  card_keys: v.optional(
+    pathField(
+      "JWK Set (RFC 7517) with the public keys that may sign this peer's A2A agent card, each with its `kid`. Then a card of it without a signature that holds is refused.",
+    ),
   ),
   limits: v.optional(
     v.strictObject({
@@ -66,6 +73,7 @@ export const sidecarConfigSchema = v.strictObject({
           'Whether to be ready although the agent listens on more than loopback, so that it can be called without this sidecar. Default false.',
         ),
       ),
+      read_bodies: readBodiesField('to our agent'),
     }),
   ),
   outbound: v.optional(
@@ -151,6 +159,7 @@ export const sidecarConfigSchema = v.strictObject({
     {},
   ),
   calls: callsSection,
+  protocols: protocolsSection,
   access_log: v.pipe(
     v.optional(v.boolean(), false),
     v.description(

@@ -4,6 +4,7 @@ import { isRecord } from '../platform/config-schema.ts';
 import { callSettingsOf, type CallSettings } from './calls/calls-section.ts';
 import type { SidecarConfig } from './config.ts';
 import type { ExchangeTiming } from './exchange/exchange.ts';
+import { protocolSettingsOf, type ProtocolSettings } from './protocols/protocols-section.ts';
 import type { InboundLimits } from './transport/inbound-listener.ts';
 
 export type PeerConfig = SidecarConfig['peers'][number];
@@ -24,14 +25,15 @@ export interface ConfigPlan {
 
 /**
  * The configuration in force, parts of which may change while the process runs: `log_level`, `access_log`, `peers`, `app`,
- * `calls`, `limits` and all of `timing` but the time for TLS handshakes, which the connection to the authority was made with. Whoever
- * needs a part takes the object, not a number out of it: {@link timing}, {@link limits} and {@link calls} stay the same objects and
+ * `calls`, `protocols`, `limits` and all of `timing` but the time for TLS handshakes, which the connection to the authority was made with. Whoever
+ * needs a part takes the object, not a number out of it: {@link timing}, {@link limits}, {@link calls} and {@link protocols} stay the same objects and
  * always say what is in force.
  */
 export class LiveConfig {
   readonly timing: ExchangeTiming;
   readonly limits: InboundLimits;
   readonly calls: CallSettings;
+  readonly protocols: ProtocolSettings;
   readonly #trustDomain: TrustDomain;
   #config: SidecarConfig;
   #peers: Peers;
@@ -44,6 +46,7 @@ export class LiveConfig {
     this.timing = timingOf(config);
     this.limits = limitsOf(config);
     this.calls = callSettingsOf(config);
+    this.protocols = protocolSettingsOf(config);
   }
 
   /** All of it. A part that did not change is the same object as before. */
@@ -62,9 +65,9 @@ export class LiveConfig {
    */
   plan(next: SidecarConfig): ConfigPlan {
     const { app: _before, ...fixed } = this.#config;
-    const { log_level, access_log, peers, app, limits, calls } = next;
+    const { log_level, access_log, peers, app, limits, calls, protocols } = next;
     const timing = { ...next.timing, handshake_timeout: this.#config.timing.handshake_timeout };
-    const taken = { log_level, access_log, peers, limits, calls, timing };
+    const taken = { log_level, access_log, peers, limits, calls, protocols, timing };
     const config: SidecarConfig = { ...fixed, ...taken, ...(app !== undefined && { app }) };
     const placed = peersOf(config, this.#trustDomain);
     const isDisplaced = ([peer, { address }]: [SpiffeId, PeerConfig]) =>
@@ -85,6 +88,7 @@ export class LiveConfig {
     Object.assign(this.timing, timingOf(config));
     Object.assign(this.limits, limitsOf(config));
     Object.assign(this.calls, callSettingsOf(config));
+    Object.assign(this.protocols, protocolSettingsOf(config));
   }
 }
 

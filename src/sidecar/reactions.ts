@@ -10,6 +10,7 @@ import type { MeshMembership } from './membership.ts';
 import type { Inference } from './inference/inference.ts';
 import type { InUseOverlay } from './inference/in-use-overlay.ts';
 import type { PromptMemory } from './measure/prompt-memory.ts';
+import type { DriftedTools } from './protocols/drifted-tools.ts';
 import type { SelfStanding } from './self-standing.ts';
 import type { SessionContinuity } from './session/session-continuity.ts';
 import type { Session } from './session/session.ts';
@@ -24,7 +25,8 @@ export interface ReactionsDeps {
   readonly readiness: Readiness;
   readonly decisions: DecisionLog;
   /** What the agent is made of: as measured, and as its own calls show it. */
-  readonly measured: Pick<InUseOverlay, 'current'>;
+  readonly measured: Pick<InUseOverlay, 'clear' | 'current'>;
+  readonly driftedTools: Pick<DriftedTools, 'clearAll'>;
   readonly promptMemory: PromptMemory;
   readonly membership: MeshMembership;
   readonly standing: SelfStanding;
@@ -62,6 +64,21 @@ export class Reactions {
     const refused = standing.evaluate();
     metrics.measurements.add({ standing: refused === undefined ? 'in_order' : 'refused' });
     if (ownRejection() === undefined) keepAlive.announce();
+  }
+
+  /**
+   * An operator has it forgotten what calls have shown: of our own agent, and of the tools of peers.
+   *
+   * @returns whether there was any drift
+   */
+  inUseCleared(): boolean {
+    const { measured, driftedTools, registry, pool } = this.#deps;
+    const own = measured.clear();
+    const ofPeers = driftedTools.clearAll();
+    if (!ofPeers) return own;
+    registry.reconsiderAll();
+    pool.retryAtOnce();
+    return true;
   }
 
   /** What we think of ourselves has changed. */

@@ -4,6 +4,7 @@ import { createCallMetrics } from './calls/call-metrics.ts';
 import { createInferenceMetrics } from './inference/inference-metrics.ts';
 import { FAILURE_REASONS } from './measure/measurement-problem.ts';
 import type { MetricsRegistry } from '../platform/metrics-registry.ts';
+import { createProtocolMetrics } from './protocols/protocol-metrics.ts';
 import { BUDGETS } from './session/peer-budget.ts';
 
 /** Which end of a control connection this sidecar was: `outbound` dialled. */
@@ -187,6 +188,7 @@ export function createSidecarMetrics(registry: MetricsRegistry) {
     }),
     ...createCallMetrics(registry, direction),
     ...createInferenceMetrics(registry),
+    ...createProtocolMetrics(registry, direction),
     buildInfo: registry.gauge({
       name: 'build_info',
       help: 'Constant 1; the labels tell the version.',

@@ -47,6 +47,9 @@ import { outageMargin } from './outage.ts';
 import { Outbound } from './outbound.ts';
 import { describePeers } from './peer-views.ts';
 import { OutboundSet } from './outbound-set.ts';
+import { DriftedTools } from './protocols/drifted-tools.ts';
+import { ProtocolWatches } from './protocols/protocol-watches.ts';
+import { readBodiesOf } from './protocols/read-bodies.ts';
 import { Reactions } from './reactions.ts';
 import { SelfStanding } from './self-standing.ts';
 import { SessionContinuity } from './session/session-continuity.ts';
@@ -196,8 +199,10 @@ export function createSidecar(options: SidecarOptions): Sidecar {
     verifyToken: (token) => trust.verifier.verifyCached(token) ?? trust.verifier.verify(token),
     checkProof: () => ({ ok: false, detail: 'there is no connection to check a proof against' }),
   };
+  const driftedTools = new DriftedTools({ clock });
+  const peerPorts: AdmissionPorts = { ...selfPorts, toolsSeen: driftedTools.find };
   const ports =
-    enforcement.peerChecks === false ? { ...selfPorts, state: () => observingEverybody(membership.state) } : selfPorts;
+    enforcement.peerChecks === false ? { ...peerPorts, state: () => observingEverybody(membership.state) } : peerPorts;
   const standing = new SelfStanding({
     ...core,
     ports: selfPorts,
@@ -253,6 +258,15 @@ export function createSidecar(options: SidecarOptions): Sidecar {
 
   // --- ways in and out
   const counters = new CallCounters(metrics);
+  const watches = new ProtocolWatches({
+    ...core,
+    self,
+    live,
+    folder,
+    registry,
+    drifted: driftedTools,
+    state: () => membership.state,
+  });
   const calls = new GateTerms({
     ...core,
     self,
@@ -261,6 +275,8 @@ export function createSidecar(options: SidecarOptions): Sidecar {
     accessLog: new AccessLog({ logger, settings: live.calls }),
     settings: live.calls,
     peers: () => live.peers,
+    readBodies: (direction, peer) => readBodiesOf(live, direction, peer),
+    bodyWatch: (session) => watches.of(session),
     state: () => membership.state,
     ownRejection,
     budget,
@@ -367,6 +383,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
     decisions,
     measured: overlay,
     promptMemory,
+    driftedTools,
     membership,
     standing,
     registry,
@@ -427,7 +444,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
       authority: enrollment.authority,
       roots,
       peers: () => describePeers({ peers: live.peers, pool, budget }),
-      clearInUseDrift: () => overlay.clear(),
+      clearInUseDrift: () => reactions.inUseCleared(),
     }),
   });
   const addresses = (): SidecarAddresses => ({

@@ -4,7 +4,7 @@ import type { Baseline } from '../../src/domain/baseline.ts';
 import { createGrantTable, type Grant } from '../../src/domain/grant-policy.ts';
 import type { AitClaims, VerifiedToken } from '../../src/domain/identity-token.ts';
 import type { AgentRecord, MeshState, Revocation } from '../../src/domain/mesh-state.ts';
-import type { Measurement } from '../../src/domain/measurement.ts';
+import type { Measurement, ToolsDigest } from '../../src/domain/measurement.ts';
 import { rejection, type RejectionCode } from '../../src/domain/rejection.ts';
 import { MEASUREMENT } from '../unit/crypto/fixture.ts';
 
@@ -37,6 +37,8 @@ export interface World {
   baselines: Mutable<Baseline>[];
   revocations: Revocation[];
   grants: Grant[];
+  /** What the peer's own answers have shown of its tools, by instance. */
+  toolsSeen: Map<string, ToolsDigest | null>;
 }
 
 export function admissibleWorld(): World {
@@ -74,6 +76,7 @@ export function admissibleWorld(): World {
     baselines: [baseline('planner-1')],
     revocations: [],
     grants: [{ id: 'g1', from: PEER, to: SELF }],
+    toolsSeen: new Map(),
   };
 }
 
@@ -137,6 +140,7 @@ export function portsOf(world: World): AdmissionPorts {
       aitKey: (domain, keyId) => domain === ACME && world.trustedAitKeys.includes(keyId),
       root: (domain, thumbprint) => domain === ACME && world.trustedRoots.includes(thumbprint),
     },
+    toolsSeen: (peer, instance) => (peer === PEER ? world.toolsSeen.get(instance) : undefined),
     verifyToken: () => (tokenRefused === undefined ? tokenOf(world) : rejection(tokenRefused, 'a fake says so')),
     checkProof: () =>
       world.proofRefused

@@ -13,6 +13,10 @@ export interface CallMeshSpec {
   /** More of the sidecars' configurations. */
   readonly planner?: Section;
   readonly researcher?: Section;
+  /** More of planner's entry for researcher under `peers`. */
+  readonly peer?: object;
+  /** More of the section `app` of researcher. */
+  readonly app?: object;
   /** What the sidecar of `researcher` leaves out. */
   readonly half?: Enforcement;
   /** More agents. */
@@ -38,13 +42,13 @@ export class CallMesh {
 
   static async start(t: TestContext, spec: CallMeshSpec = {}): Promise<CallMesh> {
     const server = await ScriptedHttp2Server.start(t);
-    const { calls, planner = {}, researcher = {}, half, agents = {} } = spec;
+    const { calls, planner = {}, researcher = {}, peer = {}, app = {}, half, agents = {} } = spec;
     const mesh = await startMesh(t, {
       agents: {
-        planner: { calls: ['researcher'], config: planner },
+        planner: { calls: ['researcher'], config: planner, peers: { researcher: peer } },
         researcher: {
           app: false,
-          config: { app: { address: server.address }, ...researcher },
+          config: { app: { address: server.address, ...app }, ...researcher },
           ...(half !== undefined && { enforcement: half }),
         },
         ...agents,

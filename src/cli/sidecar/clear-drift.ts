@@ -9,7 +9,8 @@ export interface ClearDriftFlags extends SidecarTarget {
 }
 
 /**
- * Has a sidecar forget the drift that a call of its agent showed. The next call that differs brings it back.
+ * Has a sidecar forget the drift that calls showed: of its agent to the model, and of peers that list other tools. The next
+ * call that differs brings it back.
  *
  * @throws MeshError `CONFIG_INVALID` for flags that make no sense; `ADMIN_REFUSED` when it says no
  */

@@ -18,8 +18,8 @@ export interface BodyWatch {
 }
 
 /**
- * Who reads along in one exchange. The callee is asked for an answer without a content coding, and one that has it all the
- * same is refused where its body would be read: what cannot be read does not pass unread.
+ * Who reads along in one exchange. The callee is asked for an answer without a content coding where that may be read, and
+ * one that has it all the same is refused: what cannot be read does not pass unread.
  */
 export interface ExchangeWatch {
   /**
@@ -29,6 +29,8 @@ export interface ExchangeWatch {
   readonly requestLimit: number;
   /** The whole body of the request. Default: it goes on as it is. */
   request?(body: Buffer): BodyVerdict;
+  /** Whether the answer may have to be read; asked when the request goes on. Default true. */
+  readonly readsAnswer?: boolean;
   /** @returns how to read the body of the answer; `undefined`: it passes untouched. */
   response(head: { readonly status: number; readonly headers: HeaderPairs }): ResponseWatch | undefined;
 }

@@ -132,7 +132,8 @@ export class Exchange implements Call, ChannelUser, UploadOwner, FindTerms {
   #head(body?: Buffer): string {
     const { request, traceparent } = this;
     const identity = this.#destination?.identity() ?? [];
-    return requestHead(request, { traceparent, identity, body, isWatched: this.#watch !== undefined });
+    const isWatched = this.#watch !== undefined && this.#watch.readsAnswer !== false;
+    return requestHead(request, { traceparent, identity, body, isWatched });
   }
 
   #collect(limit: number): void {

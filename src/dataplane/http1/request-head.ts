@@ -7,7 +7,7 @@ export interface RequestHeadTerms {
   readonly identity: readonly HeaderField[];
   /** The body where it is at hand: then its length is stated, whatever the caller had stated. */
   readonly body?: Buffer | undefined;
-  /** Whether somebody reads along: then the answer is asked for without a content coding. */
+  /** Whether somebody reads the answer: then it is asked for without a content coding. */
   readonly isWatched: boolean;
 }
 

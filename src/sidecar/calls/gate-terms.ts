@@ -15,11 +15,16 @@ import type { Peers } from '../live-config.ts';
 import type { Direction } from '../sidecar-metrics.ts';
 import type { Session } from '../session/session.ts';
 import { createCallPolicies, isObserved, type CallPolicyDeps, type CallPolicyFactory } from './call-policy.ts';
+import { UnseenBodies } from '../protocols/unseen-bodies.ts';
+import type { ReadBodies } from '../protocols/protocols-section.ts';
+import { peerOfAuthority } from './mesh-names.ts';
 import { RoutedCalls } from './routed-calls.ts';
 
 export interface GateTermsDeps extends CallPolicyDeps {
   readonly random: RandomSource;
   readonly peers: () => Peers;
+  /** Which bodies of calls are to be read, which a gate cannot do. */
+  readonly readBodies: (direction: Direction, peer: SpiffeId) => ReadBodies;
   /** Who reads along in the bodies of a session's HTTP/1. Default: nobody. */
   readonly bodyWatch?: ((session: Session, direction: Direction) => BodyWatch | undefined) | undefined;
 }
@@ -50,8 +55,14 @@ export class GateTerms {
     this.#traces = new TraceStarter(deps.random);
   }
 
-  /** For one connection of a session. */
+  /** For the gate of one connection of a session. */
   gateOptions(session: Session, direction: Direction): GateOptions {
+    const options = this.#sessionOptions(session, direction);
+    const policy = new UnseenBodies(options.policy, () => this.#deps.readBodies(direction, session.peer));
+    return { ...options, policy };
+  }
+
+  #sessionOptions(session: Session, direction: Direction): GateOptions {
     const isOutbound = direction === 'outbound';
     return {
       ...this.#common(),
@@ -71,7 +82,10 @@ export class GateTerms {
     const calls = new RoutedCalls({ ...this.#deps, policyOf: this.#policyOf });
     const options: GateOptions = {
       ...this.#common(),
-      policy: calls,
+      policy: new UnseenBodies(calls, ({ authority }) => {
+        const peer = peerOfAuthority(authority, this.#deps.peers().keys());
+        return peer === undefined ? 'json' : this.#deps.readBodies('outbound', peer);
+      }),
       direction: 'outbound',
       calleeGone: () => calls.session?.cause ?? rejection('PEER_LOST', 'the sidecar of the peer closed the connection'),
       identity: () => NOBODY,
@@ -96,7 +110,7 @@ export class GateTerms {
   ): Pick<GateOptions, 'policy' | 'identity' | 'calleeGone' | 'limits'> & {
     readonly bodyWatch: BodyWatch | undefined;
   } {
-    const { policy, identity, calleeGone, limits } = this.gateOptions(session, direction);
+    const { policy, identity, calleeGone, limits } = this.#sessionOptions(session, direction);
     return { policy, identity, calleeGone, limits, bodyWatch: this.#deps.bodyWatch?.(session, direction) };
   }
 

@@ -175,3 +175,26 @@ test('an AIT key or a root that leaves the bundle ends what hangs on it, and not
   assert.ok(unvouched.admitted);
   assert.equal(outcomeOf(reconsiderIn(orphan, unvouched.permit)), 'TRUST_WITHDRAWN');
 });
+
+test('tools that a peer was seen with count for more than those it measures, for that very instance', async () => {
+  const { tools } = MEASUREMENT;
+  const other = {
+    canonicalization: 'ait-json-1' as const,
+    tools: { ...tools?.tools, added: tools?.tools['search'] ?? 'sha256:' },
+  };
+  for (const seen of [other, null]) {
+    const world = { ...admissibleWorld(), toolsSeen: new Map([['instance-1', seen]]) };
+    assert.equal(outcomeOf(await admitIn(world)), 'TOOLS_DRIFT');
+    const before = await admitIn(admissibleWorld());
+    assert.ok(before.admitted);
+    const judged = reconsiderIn(world, before.permit);
+    assert.equal(outcomeOf(judged), 'TOOLS_DRIFT');
+    world.agent = { ...world.agent, observeUntil: NOW + 1 } as typeof world.agent;
+    assert.equal(outcomeOf(reconsiderIn(world, before.permit)), 'admitted', 'observe mode waives it');
+  }
+  const elsewhere = { ...admissibleWorld(), toolsSeen: new Map([['instance-2', other]]) };
+  assert.equal(outcomeOf(await admitIn(elsewhere)), 'admitted');
+  const approved = { ...admissibleWorld(), toolsSeen: new Map([['instance-1', other]]) };
+  approved.baselines = [baseline('planner-2', { digests: { ...MEASUREMENT, tools: other } })];
+  assert.equal(outcomeOf(await admitIn(approved)), 'admitted', 'what was seen may be what is approved next');
+});

@@ -75,7 +75,7 @@ test('an agent may come to listen, move, and stop taking calls; where nothing ch
   const live = new LiveConfig(config(), DOMAIN);
   live.apply(live.plan(config({ app: { address: 'unix:/run/app.sock' } })));
   const { app } = live.config;
-  assert.deepEqual(app, { address: 'unix:/run/app.sock', allow_reachable: false });
+  assert.deepEqual(app, { address: 'unix:/run/app.sock', allow_reachable: false, read_bodies: 'json' });
   live.apply(live.plan(config({ app: { address: 'unix:/run/app.sock' }, log_level: 'warn' })));
   assert.equal(live.config.app, app);
   live.apply(live.plan(config()));
