@@ -30,11 +30,14 @@ const startedAt = performance.now();
 const ownShebang = (await readFile(entry, 'utf8')).startsWith('#!');
 
 // grpc-js and others are CommonJS and call `require` for Node's own modules; an ES module has none unless we make it.
+const REQUIRE = [
+  "import { createRequire as __createRequire } from 'node:module';",
+  'const require = __createRequire(import.meta.url);',
+];
 const banner = [
   ...(ownShebang ? [] : ['#!/usr/bin/env node']),
-  "import { createRequire as __createRequire } from 'node:module';",
+  ...REQUIRE,
   "import { fileURLToPath as __fileURLToPath } from 'node:url';",
-  'const require = __createRequire(import.meta.url);',
   'const __filename = __fileURLToPath(import.meta.url);',
   "const __dirname = __fileURLToPath(new URL('.', import.meta.url));",
 ].join('\n');
@@ -60,10 +63,12 @@ const result = await esbuild.build({
 });
 
 // The example agents as plain programs: users of the package have Node and its dependencies, and nothing that reads
-// TypeScript. OpenAI's client is no dependency of the package, so it is bundled, once for all of them.
+// TypeScript. The SDKs are no dependencies of the package, so they are bundled, once for all of them.
 const examples = await esbuild.build({
   absWorkingDir: root,
-  entryPoints: ['planner', 'researcher', 'attacker'].map((name) => `examples/${name}/${name}.ts`),
+  entryPoints: ['planner', 'researcher', 'reviewer', 'librarian', 'attacker'].map(
+    (name) => `examples/${name}/${name}.ts`,
+  ),
   outbase: 'examples',
   outdir: join(outdir, 'examples'),
   outExtension: { '.js': '.mjs' },
@@ -74,6 +79,7 @@ const examples = await esbuild.build({
   format: 'esm',
   platform: 'node',
   target: 'node20',
+  banner: { js: REQUIRE.join('\n') },
   logLevel: 'warning',
   write: false,
 });

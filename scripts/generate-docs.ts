@@ -1,5 +1,6 @@
 /**
- * Writes the reference pages and JSON Schemas under docs/reference from the code that they describe.
+ * Writes the reference pages and JSON Schemas under docs/reference from the code that they describe, and into the pages
+ * under docs/recipes the programs that they show.
  *
  * `--check` writes nothing and fails, naming the file, when a page is not what the code says.
  */
@@ -18,8 +19,10 @@ import { REJECTIONS } from '../src/domain/rejection.ts';
 import type { LabelSets, MetricsRegistry } from '../src/platform/metrics-registry.ts';
 import { sidecarConfigSchema, SIDECAR_ENV_PREFIX } from '../src/sidecar/config.ts';
 import { createSidecarMetrics } from '../src/sidecar/sidecar-metrics.ts';
+import { recipePages } from './recipe-pages.ts';
 
-const folder = fileURLToPath(new URL('../docs/reference/', import.meta.url));
+const root = fileURLToPath(new URL('..', import.meta.url));
+const folder = join(root, 'docs/reference');
 const GENERATED = '<!-- Generated from the code by `npm run docs:generate`. Do not edit. -->\n';
 
 interface JsonSchema {
@@ -207,8 +210,9 @@ const pages: Readonly<Record<string, string>> = {
 
 mkdirSync(folder, { recursive: true });
 let stale = 0;
-for (const [name, text] of Object.entries(pages)) {
-  const path = join(folder, name);
+const reference = Object.entries(pages).map(([name, text]) => [`docs/reference/${name}`, text] as const);
+for (const [name, text] of [...reference, ...Object.entries(recipePages())]) {
+  const path = join(root, name);
   const formatted = await format(text, { ...(await resolveConfig(path)), filepath: path });
   if (!process.argv.includes('--check')) {
     writeFileSync(path, formatted);
@@ -216,6 +220,6 @@ for (const [name, text] of Object.entries(pages)) {
   }
   if (readFileSync(path, 'utf8') === formatted) continue;
   stale += 1;
-  console.error(`docs/reference/${name} is not what the code says; run \`npm run docs:generate\``);
+  console.error(`${name} is not what the code says; run \`npm run docs:generate\``);
 }
 process.exitCode = stale > 0 ? 1 : 0;

@@ -31,9 +31,10 @@ export class Child {
   readonly #waiting = new Set<(record: LogRecord) => void>();
   #lost: (() => void) | undefined;
 
-  constructor(command: readonly [string, ...string[]], cwd: string) {
+  constructor(command: readonly [string, ...string[]], cwd: string, env: Readonly<Record<string, string>> = {}) {
     const [program, ...args] = command;
-    this.#process = spawn(program, args, { cwd, stdio: ['pipe', 'pipe', 'pipe'], env: ownEnvironment() });
+    const stdio = ['pipe', 'pipe', 'pipe'] as const;
+    this.#process = spawn(program, args, { cwd, stdio: [...stdio], env: { ...ownEnvironment(), ...env } });
     this.pid = this.#process.pid ?? 0;
     children.add(this);
     this.#exited = new Promise<void>((resolve) => {

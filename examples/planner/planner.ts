@@ -1,9 +1,10 @@
 /**
- * The planner: has its model plan, asks the researcher a question every few seconds, keeps one investigation running, and
- * prints how each call ended. A plain gRPC client and a plain OpenAI client: both addresses are environment variables,
- * and there is nothing else to know.
+ * The planner: has its model plan, asks the researcher a question every few seconds, keeps one investigation running, has
+ * the reviewer look over each answer, reads in the library, and prints how each call ended. Plain clients of gRPC, A2A, MCP
+ * and OpenAI: their addresses are environment variables, and there is nothing else to know.
  *
  *   RESEARCHER        where the researcher answers: unix:/path or host:port (required)
+ *   REVIEWER_URL, LIBRARIAN_URL   whom else to ask (consultants.ts); without them it does without
  *   AGENT_HOME        the folder with prompts, tools and model (this one)
  *   OPENAI_BASE_URL, OPENAI_API_KEY   its model (../mind/mind.ts); without it there is no plan, and it asks all the same
  *   DEBUG_SOCKET      for playing the attacker (../mind/debug-socket.ts)
@@ -21,6 +22,7 @@ import grpc from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
 import { openDebugSocket } from '../mind/debug-socket.ts';
 import { describeRefusal, Mind } from '../mind/mind.ts';
+import { describeFailure, findConsultants, type Consultant } from './consultants.ts';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
 const { RESEARCHER, ASK_EVERY_MS = '3000', FINDINGS = '60', FINDING_EVERY_MS = '500', LOG } = process.env;
@@ -33,6 +35,7 @@ if (RESEARCHER === undefined) {
 
 const mind = await Mind.read(home);
 openDebugSocket(mind);
+const consultants = await findConsultants(process.env);
 const questions = [...mind.memory.prompt.matchAll(/^\d+\. (.+\?)$/gm)].map(([, question = '']) => question);
 
 interface ResearchClient extends grpc.Client {
@@ -117,6 +120,21 @@ function investigate(topic: string, count: number): Promise<string> {
   });
 }
 
+/** One call by another SDK. @returns `OK`, or why there is no answer */
+async function consult({ call, consult: ask }: Consultant, text: string): Promise<string> {
+  const started = performance.now();
+  const since = () => Math.round(performance.now() - started);
+  try {
+    const answer = await ask(text);
+    say({ call, status: 'OK', ms: since(), answer }, `OK in ${since()} ms: ${answer}`);
+    return 'OK';
+  } catch (error) {
+    const { status, detail } = describeFailure(error);
+    say({ call, status, ms: since(), detail }, `${status}: ${detail}`);
+    return status;
+  }
+}
+
 /** grpc-js adds every error it met on the way. */
 function gist(details: string): string {
   return details.split('. ', 1)[0] ?? '';
@@ -129,6 +147,8 @@ function say(fields: { readonly call: string; readonly [field: string]: unknown 
 
 if (process.argv.includes('--once')) {
   const results = [await plan(question(0)), await ask(question(0)), await investigate(question(1), 5)];
+  for (const consultant of consultants) results.push(await consult(consultant, question(0)));
+  await Promise.all(consultants.map(({ close }) => close()));
   researcher.close();
   process.exitCode = results.every((status) => status === 'OK') ? 0 : 1;
 } else {
@@ -136,6 +156,7 @@ if (process.argv.includes('--once')) {
     for (let turn = 0; ; turn += 1) {
       await plan(question(turn));
       await ask(question(turn));
+      for (const consultant of consultants) await consult(consultant, question(turn));
       await sleep(Number(ASK_EVERY_MS));
     }
   };

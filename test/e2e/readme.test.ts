@@ -70,7 +70,7 @@ test('every shell block of the README is either run here or says why not', () =>
 });
 
 test('links between the pages lead to files and headings that exist', () => {
-  const folders = ['.', 'docs', 'docs/adr', 'deploy', 'certs'];
+  const folders = ['.', 'docs', 'docs/adr', 'docs/recipes', 'deploy', 'certs'];
   const pages = folders.flatMap((folder) =>
     readdirSync(join(root, folder))
       .filter((name) => name.endsWith('.md'))

@@ -57,6 +57,8 @@ export async function run(program: string, args: readonly string[], options: Run
 /** A program that serves until the test is over. */
 export class Daemon {
   readonly #child: ChildProcess;
+  /** Its exit code; `null` where a signal ended it. */
+  readonly exited: Promise<number | null>;
   #output = '';
 
   constructor(t: TestContext, program: string, args: readonly string[], env: Readonly<Record<string, string>> = {}) {
@@ -67,13 +69,16 @@ export class Daemon {
     this.#child = child;
     for (const stream of [child.stdout, child.stderr])
       stream.on('data', (chunk: Buffer) => (this.#output += chunk.toString()));
-    const ended = new Promise((resolve) => child.once('close', resolve));
+    this.exited = new Promise((resolve, reject) => {
+      child.once('error', reject);
+      child.once('close', resolve);
+    });
     const kill = () => child.kill('SIGKILL');
     process.once('exit', kill);
     t.after(async () => {
       process.off('exit', kill);
       kill();
-      await ended;
+      await this.exited;
     });
   }
 

@@ -10,7 +10,7 @@ import type { MeshPlan } from '../mesh-runner/mesh-plan.ts';
 import { aitAsTyped } from '../mesh-runner/package-files.ts';
 import { untilSignal } from '../until-signal.ts';
 import { DevSession } from './dev-session.ts';
-import { copyExampleAgent, examplePlan } from './example-plan.ts';
+import { copyExampleAgent, mixedPlan } from './example-plan.ts';
 import { loadMeshFile } from './mesh-file.ts';
 import { Storyteller } from './storyteller.ts';
 import { welcome } from './welcome.ts';
@@ -70,9 +70,10 @@ function prepare(root: string, file: string | undefined): { layout: MeshLayout; 
       ),
     };
   }
-  const layout = prepareLayout(root, ['planner', 'researcher']);
-  for (const agent of ['planner', 'researcher'] as const) copyExampleAgent(agent, join(layout.agents, agent));
-  const plan = examplePlan({
+  const agents = ['planner', 'researcher', 'reviewer', 'librarian'] as const;
+  const layout = prepareLayout(root, agents);
+  for (const agent of agents) copyExampleAgent(agent, join(layout.agents, agent));
+  const plan = mixedPlan({
     folderOf: (agent) => join(layout.agents, agent),
     debugSocketOf: (agent) => layout.socket(agent, 'debug'),
   });

@@ -13,6 +13,8 @@ export interface Sentence {
   readonly text: string;
   /** Sentences with equal keys say the same; of many in a row one is shown. */
   readonly key: string;
+  /** Part of every start: what was said before it holds, and is not said anew. */
+  readonly routine?: true;
   /** The agent whose own drift this tells of: more about it can be asked for. */
   readonly drifted?: string;
 }
@@ -99,7 +101,7 @@ export class Narrator {
       case 'session_admitted':
         // The called side says the same.
         if (record['direction'] !== 'outbound') return undefined;
-        return say('good', `${agent} and ${nameOf(word(record, 'subject'))} accepted each other`);
+        return { ...say('good', `${agent} and ${nameOf(word(record, 'subject'))} accepted each other`), routine: true };
       case 'session_terminated':
         return this.#terminated(agent, record);
       case 'peer_denied':
@@ -109,6 +111,9 @@ export class Narrator {
           return word(record, 'remoteAddress') === '' ? this.#selfRefused(agent, record) : undefined;
         }
         return refused(agent, record);
+      case 'call_cut':
+      case 'call_refused':
+        return peerCallEnded(agent, record);
       case 'model_call_refused':
         return callRefused(agent, record);
       case 'inference_service_attested':
@@ -187,6 +192,17 @@ function refused(agent: string, record: LogRecord): Sentence {
     return { tone: 'quiet', text: `a call from ${agent} to ${peer} was refused: ${code}`, key };
   }
   return { tone: 'bad', text: `${agent} refused ${peer}: ${code}. ${REJECTIONS[code]?.meaning ?? ''}`, key };
+}
+
+/** One call between agents that a sidecar refused, or ended while it ran. Of its path only what a terminal prints as it is. */
+function peerCallEnded(agent: string, record: LogRecord): Sentence {
+  const { method = '', path = '' } = (record['call'] ?? {}) as { readonly method?: string; readonly path?: string };
+  const peer = nameOf(word(record, 'subject'));
+  const between = record['direction'] === 'outbound' ? `${agent} to ${peer}` : `${peer} to ${agent}`;
+  const what = `${method} ${path}`.replaceAll(/[^\x20-\x7e]/g, '?').slice(0, 80);
+  const end = record.event === 'call_cut' ? 'was cut while it ran' : 'was refused';
+  const code = word(record, 'code');
+  return { tone: 'quiet', text: `${what} from ${between} ${end}: ${code}`, key: `${between} ${end} ${code}` };
 }
 
 /** A call of an agent to its model. That it is refused again and again is one story. */

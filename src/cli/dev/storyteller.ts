@@ -39,7 +39,7 @@ export class Storyteller {
       before.held += 1;
       return;
     }
-    if (sentence.tone === 'bad' || sentence.tone === 'good') this.#said.clear();
+    if (sentence.routine !== true && (sentence.tone === 'bad' || sentence.tone === 'good')) this.#said.clear();
     this.#said.set(sentence.key, { at: now, held: 0 });
     const again = before?.held ?? 0;
     const at = new Date(clock.now());

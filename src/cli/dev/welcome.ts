@@ -2,7 +2,7 @@ import { join, relative, resolve } from 'node:path';
 import type { Colors } from '../explain/explanation.ts';
 import type { SidecarAddresses } from '../mesh-runner/mesh.ts';
 import { fileName, type MeshLayout } from '../mesh-runner/mesh-layout.ts';
-import type { AgentPlan, MeshPlan } from '../mesh-runner/mesh-plan.ts';
+import type { AgentPlan, CallPlan, MeshPlan } from '../mesh-runner/mesh-plan.ts';
 import { exampleProgram } from '../mesh-runner/package-files.ts';
 
 export interface WelcomeInput {
@@ -22,7 +22,7 @@ export function welcome(input: WelcomeInput): string {
   const at = (path: string): string => shortPath(path);
   const lines = [
     '',
-    colors.bold(`A mesh of ${plan.agents.length} agents is running: ${plan.agents.map(arrow).join(', ')}.`),
+    colors.bold(`A mesh of ${plan.agents.length} agents is running: ${arrows(plan.agents).join(', ')}.`),
     '',
     `  ${colors.dim('what an agent is made of')}   ${[...new Set(plan.agents.map(madeOf))].map(at).join('  ')}`,
     `  ${colors.dim('what is approved        ')}   ${at(join(layout.policy, 'baselines'))}`,
@@ -105,8 +105,18 @@ function pathOf(socket: string): string {
   return socket.replace(/^unix:/, '');
 }
 
+/** Those that neither call nor are called stand by themselves. */
+function arrows(agents: readonly AgentPlan[]): string[] {
+  const called = new Set(agents.flatMap(({ calls }) => calls.map(({ agent }) => agent)));
+  return agents.filter(({ name, calls }) => calls.length > 0 || !called.has(name)).map(arrow);
+}
+
 function arrow({ name, calls }: AgentPlan): string {
-  return calls.length === 0 ? name : `${name} → ${calls.map(({ agent }) => agent).join(', ')}`;
+  return calls.length === 0 ? name : `${name} → ${calls.map(calledAgent).join(', ')}`;
+}
+
+function calledAgent({ agent, speaks }: CallPlan): string {
+  return speaks === undefined ? agent : `${agent} (${speaks})`;
 }
 
 function firstPrompt({ measure }: AgentPlan): string | undefined {

@@ -19,6 +19,8 @@ export interface CallPlan {
   readonly agent: string;
   /** Where the caller finds the peer; `default`: a unix socket of ours. */
   readonly listen: string;
+  /** What the two speak, for whoever reads about it: nothing depends on it. */
+  readonly speaks?: string;
 }
 
 /** Where the agents of a mesh find their models. */

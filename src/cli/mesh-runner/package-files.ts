@@ -4,6 +4,9 @@ import { fileURLToPath } from 'node:url';
 import { MeshError } from '../../domain/mesh-error.ts';
 import type { Environment } from '../../platform/environment.ts';
 
+/** The agents that the package brings along. */
+export type ExampleAgent = 'planner' | 'researcher' | 'reviewer' | 'librarian';
+
 /** The folder of the installed package: above the bundle as above the sources. */
 function packageRoot(): string {
   let folder = dirname(fileURLToPath(import.meta.url));
@@ -27,7 +30,7 @@ export function examplesFolder(): string {
 }
 
 /** The program of an example agent, as the build made it from TypeScript: it runs with Node alone. */
-export function exampleProgram(name: 'planner' | 'researcher' | 'attacker'): string {
+export function exampleProgram(name: ExampleAgent | 'attacker'): string {
   return join(packageRoot(), 'dist/examples', name, `${name}.mjs`);
 }
 

@@ -58,10 +58,9 @@ test('coming back into order is told only after having been out of it', () => {
 test('an accepted exchange is told once, by the calling side', () => {
   const admitted = { event: 'session_admitted', subject: RESEARCHER };
   const narrator = new Narrator();
-  assert.equal(
-    tell(narrator, 'sidecar planner', { ...admitted, direction: 'outbound' })?.text,
-    'planner and researcher accepted each other',
-  );
+  const told = tell(narrator, 'sidecar planner', { ...admitted, direction: 'outbound' });
+  assert.equal(told?.text, 'planner and researcher accepted each other');
+  assert.equal(told.routine, true);
   assert.equal(tell(narrator, 'sidecar researcher', { ...admitted, direction: 'inbound' }), undefined);
 });
 
@@ -69,6 +68,26 @@ test('a refused caller is told with the meaning of the code', () => {
   const refused = { event: 'peer_denied', direction: 'inbound', subject: RESEARCHER, code: 'GRANT_MISSING' };
   const sentence = tell(new Narrator(), 'sidecar planner', refused);
   assert.match(sentence?.text ?? '', /^planner refused researcher: GRANT_MISSING\. No grant lets/);
+});
+
+test('a call that was cut or refused is told with who called whom, one sentence a reason', () => {
+  const call = { method: 'GET', path: '/mcp\u001b[2J', label: 'other', wasUnderWay: true };
+  const cut = {
+    event: 'call_cut',
+    level: 'warn',
+    subject: RESEARCHER,
+    direction: 'outbound',
+    code: 'PEER_ENDED',
+    call,
+  };
+  const sentence = tell(new Narrator(), 'sidecar planner', cut);
+  assert.equal(sentence?.text, 'GET /mcp?[2J from planner to researcher was cut while it ran: PEER_ENDED');
+  assert.equal(sentence.tone, 'quiet');
+  const refused = { ...cut, event: 'call_refused', direction: 'inbound', code: 'CALL_NOT_GRANTED' };
+  const other = { ...refused, call: { ...call, path: '/other' } };
+  const [one, two] = [refused, other].map((record) => tell(new Narrator(), 'sidecar planner', record));
+  assert.match(one?.text ?? '', /from researcher to planner was refused: CALL_NOT_GRANTED$/);
+  assert.equal(one?.key, two?.key);
 });
 
 test('an approved baseline is told, other policy is summed up', () => {

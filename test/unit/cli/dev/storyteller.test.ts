@@ -13,6 +13,7 @@ function storyteller(json = false) {
     lines,
     pass: (ms: number) => (now += ms),
     say: (text: string, tone: Tone = 'agent') => teller.say({ tone, text, key: text }),
+    sayRoutine: (text: string) => teller.say({ tone: 'good', text, key: text, routine: true }),
   };
 }
 
@@ -31,6 +32,14 @@ test('after a cut everything is news again', () => {
   say('DRIFT', 'bad');
   say('Ask OK');
   assert.equal(lines.length, 3);
+});
+
+test('one more that joins makes nothing else news', () => {
+  const { lines, say, sayRoutine } = storyteller();
+  say('Ask OK');
+  sayRoutine('planner and reviewer accepted each other');
+  say('Ask OK');
+  assert.equal(lines.length, 2);
 });
 
 test('without colours a line is plain text with its time and mark', () => {

@@ -1,0 +1,14 @@
+import { test } from 'node:test';
+import { assertPrints, RecipeMesh } from '../support/recipe.ts';
+
+const program = 'mcp/client.mjs';
+
+test('mcp calls a peer as docs/recipes/mcp.md says', async (t) => {
+  const mesh = await RecipeMesh.start(t, { server: 'mcp/server.mjs' });
+  const env = { RESEARCHER_URL: `http://${mesh.target}` };
+  await t.test('at the port of that peer', (t) => mesh.assertStreams(t, { program, env, shown: 'mcp/output.txt' }));
+  await t.test('a call that is not granted', async () => {
+    await mesh.grant();
+    await assertPrints({ program, env, shown: 'mcp/refused.txt' });
+  });
+});
