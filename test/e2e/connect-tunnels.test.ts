@@ -207,4 +207,15 @@ test('a CONNECT to a peer makes a connection to that peer, at the common port an
     // gRPC tries again by itself.
     assert.ok((await counted(planner)) >= 5);
   });
+
+  await t.test('drift cuts what is open in a tunnel, and the next one is refused for it', async () => {
+    const { socket } = await askTunnel(common, 'echo.mesh:7');
+    assert.equal(await echoed(socket, 'raw bytes'), 'raw bytes');
+    // By a reset, which is an error to it.
+    const closed = new Promise((resolve) => socket.once('close', resolve));
+    await planner.files.writePrompt('Another one.');
+    await closed;
+    const { response, problem } = await askTunnel(common, 'echo.mesh:7');
+    assert.deepEqual([response.statusCode, problem['code']], [403, 'SYSTEM_PROMPT_DRIFT']);
+  });
 });

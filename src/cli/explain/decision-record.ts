@@ -66,15 +66,17 @@ export function findDecision(sidecars: readonly AskedSidecar[], { agent, id }: S
     )
     .toSorted((a, b) => b.decision.at - a.decision.at);
   // A port scanner is no news while there is word of anybody who could say who they are.
-  const [newest] = [...about.filter(({ decision }) => decision.subject !== ''), ...about];
+  const ofKnown = about.filter(({ decision }) => !isStranger(decision));
+  const telling = ofKnown.length > 0 ? ofKnown : about;
+  const [newest] = telling;
   if (newest === undefined) return undefined;
-  const together = about.filter(({ decision }) => newest.decision.at - decision.at <= ONE_EVENT_MS);
+  const together = telling.filter(({ decision }) => newest.decision.at - decision.at <= ONE_EVENT_MS);
   // The call knows the place where its prompt departs; the verdict that followed from it does not.
   const { code, inUse } = newest.decision.rejection ?? {};
   const call = together.find(({ decision }) => decision.where !== undefined && decision.rejection?.code === code);
   if (inUse !== undefined && call !== undefined) return beginningOf(call, about);
-  const telling = together.find(({ decision }) => !HEARSAY.has(decision.rejection?.code ?? '')) ?? newest;
-  return beginningOf(telling, about);
+  const told = together.find(({ decision }) => !HEARSAY.has(decision.rejection?.code ?? '')) ?? newest;
+  return beginningOf(told, about);
 }
 
 /**
@@ -88,6 +90,11 @@ function beginningOf(found: Candidate, about: readonly Candidate[]): FoundDecisi
   const run = own.slice(start, otherwise === -1 ? own.length : otherwise);
   const cut = run.findIndex(({ decision }) => decision.outcome === 'terminated');
   return cut === -1 ? { ...found, repeats: 0 } : { ...(run[cut] ?? found), repeats: countCalls(run.slice(0, cut)) };
+}
+
+/** Who comes in without a proven name. Who goes out without one is our own agent. */
+function isStranger({ subject, direction }: DecisionRecord): boolean {
+  return subject === '' && direction === 'inbound';
 }
 
 function isSameCause(a: DecisionRecord, b: DecisionRecord): boolean {

@@ -37,7 +37,8 @@ export function renderExplanation({ decision, sidecar, repeats }: FoundDecision,
       'decided by',
       [`the sidecar of ${owner}${decision.direction === 'inbound' ? ', the called side' : ', the calling side'}`],
     ],
-    ['about', [aboutLine(decision.subject, owner, rejection)]],
+    ['about', [aboutLine(decision, owner, rejection)]],
+    ['known', rejection.known === undefined ? [] : [rejection.known.join(', ') || 'nobody']],
     ['check', [`${rejection.code} (${phaseWords(rejection)})`, meaning]],
     ['call', decision.call === undefined ? [] : [callLine(decision.call)]],
     ['detail', [rejection.detail]],
@@ -68,6 +69,7 @@ function headlineOf(
   const inUse = rejection.inUse === undefined ? '' : ' in use';
   const what = dimension === undefined ? rejection.code : `${DIMENSION_WORDS[dimension]} drifted${inUse}`;
   // The authority knows no more of a call than its code and its detail.
+  const isOurs = direction === 'outbound' && subject === '';
   if (call !== undefined || rejection.code.startsWith('CALL_')) {
     const [caller, called] = direction === 'outbound' ? [owner, nameOf(subject)] : [nameOf(subject), owner];
     return `A call of ${caller} to ${called} was ${call?.wasUnderWay === true ? 'cut' : 'refused'}: ${what}`;
@@ -75,6 +77,8 @@ function headlineOf(
   if (self && sessionsEnded === 0 && inUse !== '') return `A call of ${who} to its model was refused: its ${what}`;
   if (self) return `${who} is cut off: its ${dimension === undefined ? 'own check failed: ' : ''}${what}`;
   if (outcome === 'terminated') return `The session of ${owner} and ${who} was ended: ${what}`;
+  // Whoever calls out by our sidecar is our own agent, whether or not it could be told whom it called.
+  if (isOurs) return `A connection of ${owner} was refused: ${what}`;
   return `${owner} refused ${who}: ${what}`;
 }
 
@@ -82,9 +86,14 @@ function callLine({ method, path, label, wasUnderWay }: NonNullable<FoundDecisio
   return `${method} ${path}, counted as ${label}${wasUnderWay ? '; it was under way' : ''}`;
 }
 
-function aboutLine(subject: string, owner: string, rejection: Rejection): string {
+function aboutLine(
+  { subject, direction, remoteAddress }: FoundDecision['decision'],
+  owner: string,
+  rejection: Rejection,
+): string {
   if (subject === 'self' || rejection.self === true) return `its own agent, ${owner}`;
-  return subject === '' ? 'a caller that proved no identity' : subject;
+  if (subject !== '') return subject;
+  return direction === 'outbound' ? `its own agent, at ${remoteAddress}` : 'a caller that proved no identity';
 }
 
 function phaseWords({ code }: Rejection): string {

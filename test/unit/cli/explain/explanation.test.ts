@@ -130,3 +130,25 @@ test('of drift in use, the call that shows the place is explained, but not one t
   assert.equal(findDecision([sidecar(PLANNER, [prompt])], { agent: 'planner' })?.decision, prompt);
   assert.equal(findDecision([sidecar(PLANNER, [tools, prompt])], { agent: 'planner' })?.decision, tools);
 });
+
+test('what our own agent said to nobody is its own, and told before any stranger', () => {
+  const known = ['researcher.mesh', 'writer.mesh'];
+  const mine = decision({
+    subject: '',
+    remoteAddress: '127.0.0.1:17001',
+    rejection: rejection('PROXY_TARGET_UNKNOWN', 'CONNECT api.example:443', { known }),
+  });
+  const scanner = decision({
+    at: mine.at + 60_000,
+    subject: '',
+    direction: 'inbound',
+    rejection: rejection('TLS_HANDSHAKE_FAILED', 'no'),
+  });
+  const found = findDecision([sidecar(PLANNER, [scanner, mine])], { agent: 'planner' });
+  assert.equal(found?.decision, mine);
+  const text = renderExplanation(found, plain);
+  assert.match(text, /^A connection of planner was refused: PROXY_TARGET_UNKNOWN\n/);
+  for (const part of ['its own agent, at 127.0.0.1:17001', 'researcher.mesh, writer.mesh', 'NO_PROXY']) {
+    assert.ok(text.includes(part), `${part} is missing in:\n${text}`);
+  }
+});

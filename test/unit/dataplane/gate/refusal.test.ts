@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { REJECTION_CODES, REJECTIONS, rejection } from '../../../../src/domain/rejection.ts';
 import { grpcRefusal, httpRefusal, refusalStatus } from '../../../../src/dataplane/gate/refusal.ts';
+import { problemAnswer } from '../../../../src/dataplane/http1/problem-answer.ts';
 import { HpackDecoder } from '../../../../src/dataplane/hpack/decoder.ts';
 
 function lines(block: Buffer): Record<string, string> {
@@ -34,6 +35,35 @@ for (const code of REJECTION_CODES) {
     }
   });
 }
+
+test('names that would have done are for our own agent: a peer does not learn whom it knows', () => {
+  const refused = {
+    rejection: rejection('AUTHORITY_MISDIRECTED', DETAIL, { known: ['a.mesh', 'b.mesh'] }),
+    correlationId: 'id-7',
+  };
+  for (const [audience, isTold] of [
+    ['own agent', true],
+    ['peer', false],
+  ] as const) {
+    const grpc = lines(grpcRefusal({ ...refused, audience }, false));
+    const details = Buffer.from(grpc['grpc-status-details-bin'] ?? '', 'base64').toString('latin1');
+    assert.equal(grpc['grpc-message']?.endsWith('; names known here: a.mesh, b.mesh') === true, isTold);
+    assert.equal(details.includes('known_names') && details.includes('a.mesh,b.mesh'), isTold);
+    assert.equal(
+      lines(httpRefusal({ ...refused, audience }))['x-ait-known-names'],
+      isTold ? 'a.mesh, b.mesh' : undefined,
+    );
+    const { body, fields } = problemAnswer({ ...refused, audience });
+    assert.deepEqual(
+      (JSON.parse(body) as { known_names?: unknown }).known_names,
+      isTold ? ['a.mesh', 'b.mesh'] : undefined,
+    );
+    assert.equal(fields.includes('x-ait-known-names'), isTold);
+    assert.equal((body + JSON.stringify(grpc) + details).includes('b.mesh'), isTold);
+  }
+  const nobody = { ...refused, rejection: rejection('AUTHORITY_MISDIRECTED', DETAIL, { known: [] }) };
+  assert.match(lines(grpcRefusal({ ...nobody, audience: 'own agent' }, false))['grpc-message'] ?? '', /here: none$/);
+});
 
 test('behind the head of an answer a refusal is trailers, without what belongs into a head', () => {
   const told = lines(
