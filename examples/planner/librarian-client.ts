@@ -1,6 +1,9 @@
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 
+/** Of a call whose connection is cut the SDK hears nothing, and waits for a minute by default. In ms. */
+const TIMEOUT_MS = 5_000;
+
 /** Reads in a library that is an MCP server, with the official SDK. */
 export class LibrarianClient {
   readonly #url: string;
@@ -16,7 +19,9 @@ export class LibrarianClient {
     this.#client ??= this.#connect();
     try {
       const client = await this.#client;
-      const { content } = await client.callTool({ name: 'read_entry', arguments: { name } });
+      const { content } = await client.callTool({ name: 'read_entry', arguments: { name } }, undefined, {
+        timeout: TIMEOUT_MS,
+      });
       return (content as readonly { readonly text?: string }[])[0]?.text ?? '';
     } catch (error) {
       // A session ends with the connection that it was on, at the latest with the server.

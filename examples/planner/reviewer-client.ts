@@ -1,6 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { SendMessageRequest } from '@a2a-js/sdk';
-import { AgentCardResolver, ClientFactory, type Client } from '@a2a-js/sdk/client';
+import { ClientFactory, type Client } from '@a2a-js/sdk/client';
+
+/** An agent that does not answer is not worth waiting for much longer, in ms. */
+const TIMEOUT_MS = 5_000;
 
 /** Has an A2A agent look over an answer, with the official SDK. */
 export class ReviewerClient {
@@ -14,11 +17,12 @@ export class ReviewerClient {
 
   /** @returns what is missing. @throws what the SDK throws */
   async review(answer: string): Promise<string> {
-    this.#client ??= this.#find();
+    this.#client ??= new ClientFactory().createFromUrl(this.#url);
     try {
       const client = await this.#client;
       const message = { messageId: randomUUID(), role: 'ROLE_USER', parts: [{ text: answer }] };
-      const said = await client.sendMessage(SendMessageRequest.fromJSON({ message }));
+      const request = SendMessageRequest.fromJSON({ message });
+      const said = await client.sendMessage(request, { signal: AbortSignal.timeout(TIMEOUT_MS) });
       const content = 'parts' in said ? said.parts[0]?.content : undefined;
       return content?.$case === 'text' ? content.value : '';
     } catch (error) {
@@ -26,12 +30,5 @@ export class ReviewerClient {
       this.#client = undefined;
       throw error;
     }
-  }
-
-  async #find(): Promise<Client> {
-    const card = await AgentCardResolver.default.resolve(this.#url);
-    // A card says where the agent itself is; we reach it where our sidecar takes calls to it.
-    for (const each of card.supportedInterfaces) each.url = new URL(new URL(each.url).pathname, this.#url).href;
-    return new ClientFactory().createFromAgentCard(card);
   }
 }

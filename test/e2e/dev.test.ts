@@ -176,8 +176,12 @@ test('a newcomer poisons a prompt, asks why, approves, and stops', { timeout: 30
     ],
     { cwd: folder },
   );
-  await dev.line(/✓ approved and in force: planner-/);
+  // Authority and sidecar tell it each on its own: which comes first is chance.
   await dev.line(/✓ planner is in order again/);
+  await pollUntil(
+    () => dev.lines.some((text) => text.includes('✓ approved and in force: planner-')),
+    (told) => told,
+  );
   await dev.line(/planner │ Ask OK/);
 
   assert.equal(await dev.stop('SIGINT'), 0);

@@ -12,6 +12,7 @@ test('grpc-js calls a peer as docs/recipes/grpc-js.md says', async (t) => {
   await t.test('at the port of all peers', (t) =>
     mesh.assertStreams(t, { program, shown, env: { RESEARCHER: mesh.outbound, AUTHORITY: 'researcher.mesh' } }),
   );
+  await t.test('by name, through a proxy', (t) => mesh.assertStreams(t, { program, env: mesh.proxied, shown }));
   await t.test('a call that is not granted', async () => {
     await mesh.grant();
     await assertPrints({ program, env: { RESEARCHER: mesh.target }, shown: 'grpc-js/refused.txt' });

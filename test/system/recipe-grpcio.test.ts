@@ -23,6 +23,7 @@ test('grpcio calls a peer as docs/recipes/grpcio.md says', async (t) => {
   await t.test('at the port of all peers', (t) =>
     mesh.assertStreams(t, { program, shown, env: { RESEARCHER: mesh.outbound, AUTHORITY: 'researcher.mesh' } }),
   );
+  await t.test('by name, through a proxy', (t) => mesh.assertStreams(t, { program, env: mesh.proxied, shown }));
   await t.test('a call that is not granted', async () => {
     await mesh.grant();
     await assertPrints({ program, env: { RESEARCHER: mesh.target }, shown: 'grpcio/refused.txt' });

@@ -6,7 +6,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { SendMessageRequest } from '@a2a-js/sdk';
-import { AgentCardResolver, ClientFactory, ClientFactoryOptions } from '@a2a-js/sdk/client';
+import { ClientFactory, ClientFactoryOptions } from '@a2a-js/sdk/client';
 
 const { RESEARCHER_URL, BINDING = 'JSONRPC' } = process.env;
 
@@ -15,11 +15,8 @@ function message(text) {
 }
 
 try {
-  const card = await AgentCardResolver.default.resolve(RESEARCHER_URL);
-  // A card says where the agent itself listens: from here that is nowhere, or around the sidecar.
-  for (const each of card.supportedInterfaces) each.url = new URL(new URL(each.url).pathname, RESEARCHER_URL).href;
   const options = ClientFactoryOptions.createFrom(ClientFactoryOptions.default, { preferredTransports: [BINDING] });
-  const researcher = await new ClientFactory(options).createFromAgentCard(card);
+  const researcher = await new ClientFactory(options).createFromUrl(RESEARCHER_URL);
 
   const answer = await researcher.sendMessage(message('Who approves a baseline?'));
   console.log(answer.parts[0].content.value);
