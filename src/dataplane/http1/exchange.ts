@@ -251,7 +251,11 @@ export class Exchange implements Call, ChannelUser, UploadOwner, FindTerms {
   /** Ends it on both sides; for the caller with an answer that says why, as long as it has had no other. */
   cut(rejection: Rejection, correlationId = this.#options.terms.newCorrelationId()): void {
     if (this.#state === 'over') return;
-    this.#destination?.channel.abandon();
+    if (this.#destination === undefined) {
+      this.#refuseUnplaced(rejection, correlationId);
+      return;
+    }
+    this.#destination.channel.abandon();
     this.#endWith(rejection, correlationId);
   }
 
