@@ -99,8 +99,13 @@ export function byClient(said: Buffer): Protocol | undefined {
     if (said.length <= CONNECT.length) return undefined;
     if (CONNECT_TARGET.test(said.toString('latin1', CONNECT.length))) return 'connect';
   }
-  if (beginsAs(said, HANDSHAKE)) return said.length >= HANDSHAKE.length ? 'tls' : undefined;
+  if (beginsAs(said, HANDSHAKE)) return beginsTls(said) ? 'tls' : undefined;
   return byRequestLine(said);
+}
+
+/** Whether it is the beginning of a client's handshake. */
+export function beginsTls(said: Buffer): boolean {
+  return said.length >= HANDSHAKE.length && beginsAs(said, HANDSHAKE);
 }
 
 /** Whether as much as there is of both is the same. */

@@ -4,6 +4,7 @@ import { connect as connectTls } from 'node:tls';
 import { test } from 'node:test';
 import { Client, credentials, status, type ServiceError } from '@grpc/grpc-js';
 import { startMesh } from '../support/mesh.ts';
+import { plannerWithProvider } from '../support/model-mesh.ts';
 import { runAit } from '../support/run-ait.ts';
 
 /** What a real TLS client makes of whatever is behind this socket. */
@@ -99,4 +100,16 @@ test('TLS that an agent begins itself is refused with what to change, at every w
     assert.ok(counted >= 7, `${counted}`);
     assert.equal(await planner.call('researcher', 'raw bytes'), 'raw bytes');
   });
+});
+
+test('so is TLS at the inference port', async (t) => {
+  const { planner, model } = await plannerWithProvider(t);
+  const { inference } = planner.addresses as unknown as { inference: string };
+  const open = () => connectTcp({ path: inference.slice('unix:'.length) });
+  assert.equal((await handshake(open())).code, 'ERR_SSL_WRONG_VERSION_NUMBER');
+  const answer = await answerTo(open());
+  assert.match(answer, /^HTTP\/1\.1 400 [^]*"TLS_FROM_AGENT"/);
+  assert.match(answer, /http:\/\/, not https:\/\//);
+  await planner.waitFor('model_request_refused', ({ code }) => code === 'TLS_FROM_AGENT');
+  assert.equal(model.questions.length, 0);
 });

@@ -2,6 +2,7 @@ import { chmod, mkdir, stat } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { dirname } from 'node:path';
 import type { Duplex } from 'node:stream';
+import { beginsTls } from '../../dataplane/first-words.ts';
 import { rejection } from '../../domain/rejection.ts';
 import { clearStaleSocket } from '../../platform/admin-socket.ts';
 import { after, type Clock } from '../../platform/clock.ts';
@@ -36,6 +37,9 @@ const OTHERS = 0o007;
 /** Whoever can open the port can send what is no request as often as they like: it must not fill the disk. */
 const REFUSED_LINES = { burst: 100, perSecond: 2 } as const;
 
+const TLS_ADVICE =
+  'Call this port by http://, not https://: the sidecar speaks TLS to the model, nobody does to the sidecar.';
+
 /** Where the agent calls its model: an HTTP server beside it, on a unix socket or on loopback. */
 export class InferencePort implements Component {
   readonly name = 'inference port';
@@ -66,7 +70,7 @@ export class InferencePort implements Component {
     );
     // The head alone may be reason enough to refuse, before the body has been sent.
     this.#server.on('checkContinue', handle);
-    this.#server.on('clientError', (error: NodeJS.ErrnoException, socket) => this.#refuse(error, socket));
+    this.#server.on('clientError', (error: UnreadError, socket) => this.#refuse(error, socket));
   }
 
   /** As bound: `unix:/path` or `host:port`. */
@@ -108,18 +112,19 @@ export class InferencePort implements Component {
   }
 
   /** A request that never became one. */
-  #refuse({ code = '' }: NodeJS.ErrnoException, socket: Duplex): void {
+  #refuse({ code = '', rawPacket }: UnreadError, socket: Duplex): void {
     if (code === 'ECONNRESET' || !socket.writable) {
       socket.destroy();
       return;
     }
     const isSlow = code === 'ERR_HTTP_REQUEST_TIMEOUT';
     const limit = this.#options.requestTimeoutMs;
-    const refused = new CallRefused(
-      isSlow
-        ? rejection('INFERENCE_REQUEST_SLOW', `no whole request within ${limit} ms`)
-        : rejection('INFERENCE_REQUEST_INVALID', `not an HTTP request that this port reads: ${code}`),
-    );
+    const isTls = rawPacket !== undefined && beginsTls(rawPacket);
+    const refused = isSlow
+      ? new CallRefused(rejection('INFERENCE_REQUEST_SLOW', `no whole request within ${limit} ms`))
+      : isTls
+        ? new CallRefused(rejection('TLS_FROM_AGENT', 'the agent began a TLS handshake'), { message: TLS_ADVICE })
+        : new CallRefused(rejection('INFERENCE_REQUEST_INVALID', `not an HTTP request that this port reads: ${code}`));
     const { status } = refused;
     if (this.#refusedLines.take()) {
       this.#options.logger.info('model_request_refused', { code: refused.rejection.code, detail: refused.message });
@@ -129,4 +134,9 @@ export class InferencePort implements Component {
     socket.end(`${head}content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`);
     after({ delayMs: LAST_WORDS_MS, run: () => socket.destroy(), keepAlive: false });
   }
+}
+
+/** With what could not be read, where it was anything. */
+interface UnreadError extends NodeJS.ErrnoException {
+  readonly rawPacket?: Buffer;
 }
