@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
+import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
+import { request, type IncomingMessage } from 'node:http';
 import { join } from 'node:path';
+import { json } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { generateAgentCardSignature, verifyAgentCardSignature, type AgentCard } from '@a2a-js/sdk';
 import { AgentCardResolver } from '@a2a-js/sdk/client';
@@ -33,6 +36,25 @@ test('a client that follows the card of an agent goes through the mesh, over eac
   assert.equal(addresses(direct)[0], `${OWN_HOST}/a2a/jsonrpc`);
   const rewritten = { check: 'agent_card', result: 'rewritten' };
   assert.equal(await world.planner.metric('ait_protocol_checks_total', rewritten), 6);
+});
+
+test('a card that was asked for by name, through the proxy, leads back by that name', async (t) => {
+  const agent = await A2aAgent.start(t);
+  const outbound = { listen: '127.0.0.1:0' };
+  const world = await ProtocolMesh.start(t, { address: agent.address, planner: { outbound } });
+  const { outbound: proxy } = world.planner.addresses as unknown as { readonly outbound: string };
+  const [hostname, port] = proxy.split(':');
+  const url = 'http://researcher.mesh/.well-known/agent-card.json';
+  const asked = request({ hostname, port, path: url, headers: { host: 'researcher.mesh' }, agent: false });
+  asked.end();
+  const [answer] = (await once(asked, 'response')) as [IncomingMessage];
+  assert.equal(answer.statusCode, 200);
+  const card = (await json(answer)) as AgentCard;
+  assert.deepEqual(addresses(card), [
+    'http://researcher.mesh/a2a/jsonrpc',
+    'http://researcher.mesh/a2a/rest',
+    'researcher.mesh:80',
+  ]);
 });
 
 const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' });
