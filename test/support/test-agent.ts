@@ -168,12 +168,16 @@ export class TestAgent {
     return new AgentConnection(connect({ path: this.socketTo(peer), allowHalfOpen: true }));
   }
 
-  /** One call: sends, reads as much back, closes. @throws Error when the connection ends before */
+  /**
+   * One call: sends a line, reads as much back, closes. A line, because a word alone could go on to be a request.
+   *
+   * @throws Error when the connection ends before
+   */
   async call(peer: string, text = 'ping'): Promise<string> {
     const connection = this.connect(peer);
     try {
-      connection.socket.write(text);
-      return (await connection.read(Buffer.byteLength(text))).toString();
+      connection.socket.write(`${text}\n`);
+      return (await connection.read(Buffer.byteLength(text) + 1)).toString().slice(0, -1);
     } finally {
       connection.socket.destroy();
     }
