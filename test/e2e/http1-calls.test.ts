@@ -59,7 +59,11 @@ test('HTTP/1.1 through two sidecars, as callers and callees speak it', async (t)
       socket.write(body);
       socket.write(`\r\n0\r\nx-had: ${trailers.map(([name]) => name).join()}\r\n\r\n`);
     });
-    const caller = world.connect().write(`POST /big HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n`);
+    const caller = world
+      .connect()
+      .write(
+        `POST /big HTTP/1.1\r\nHost: a\r\nContent-Type: application/octet-stream\r\nTransfer-Encoding: chunked\r\n\r\n`,
+      );
     caller
       .write(`${big.length.toString(16)}\r\n`)
       .write(big)
