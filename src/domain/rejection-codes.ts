@@ -549,6 +549,14 @@ export const REJECTIONS = {
     'A request wants to leave HTTP (`Upgrade`, for example to WebSocket, or CONNECT): what would follow are no calls, and cannot be decided.',
     'Use plain requests, server-sent events or gRPC streams between agents. Bytes of another protocol pass from their first one on, under a grant without `calls`.',
   ),
+  PAGE_REFUSED: row(
+    'call',
+    'NOT_PERMITTED',
+    'PERMISSION_DENIED',
+    403,
+    'A browser sent a request to a loopback port of the sidecar for a page that it shows (`Origin`, `Sec-Fetch-Site`), and not our agent.',
+    'Nothing, where a person was browsing on this machine. An agent that sends `Origin` by itself is to leave it out, or to use a unix socket (`peers[].listen`).',
+  ),
   EXPECTATION_REFUSED: row(
     'call',
     'PROTOCOL',

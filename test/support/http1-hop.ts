@@ -98,7 +98,11 @@ export class Http1Hop {
 
   async #dial(): Promise<Found> {
     const socket = connect({ host: '127.0.0.1', port: this.callee.port, noDelay: true, allowHalfOpen: true });
-    await once(socket, 'connect');
+    const open = await new Promise((resolve) => {
+      socket.once('connect', () => resolve(true)).on('error', () => resolve(false));
+    });
+    const calleeGone = rejection('APP_UNREACHABLE', 'the callee took no connection');
+    if (open !== true) return { ok: false, rejection: calleeGone, correlationId: '' };
     const { clock } = this;
     const onIdle = (channel: Channel) => this.#idle.put(channel);
     const channel = new Channel({ end: endOf(socket), fromSidecar: false, maxHeaderBytes: 16_384, clock, onIdle });

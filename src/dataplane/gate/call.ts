@@ -12,6 +12,8 @@ export interface CallRequest {
   readonly isGrpc: boolean;
   /** Whether it came as proxies get it, with a whole URL for its target. Default false. */
   readonly isProxied?: boolean;
+  /** Whether a browser says that it sends it for a page (`Origin`, `Sec-Fetch-Site`). Default: not looked at. */
+  readonly isFromPage?: boolean;
   /** As they came, in order, pseudo-headers included. */
   readonly headers: readonly HeaderField[];
 }

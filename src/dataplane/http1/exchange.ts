@@ -92,7 +92,8 @@ export class Exchange implements Call, ChannelUser, UploadOwner, FindTerms {
       return;
     }
     if (!found.ok) {
-      this.#refuseUnplaced(found.rejection, found.correlationId);
+      const { rejection, correlationId: recordedAs } = found;
+      this.#endWith(rejection, recordedAs === '' ? this.#options.terms.newCorrelationId() : recordedAs);
       return;
     }
     const { policy, channel } = found.destination;
@@ -235,6 +236,7 @@ export class Exchange implements Call, ChannelUser, UploadOwner, FindTerms {
   /** The connection had been waiting for work and died of it: as if it had never been there. */
   #repeat(): void {
     this.#tell({ resetCode: ERROR_CODE.REFUSED_STREAM });
+    this.#destination = undefined;
     this.#state = 'finding';
     this.#isRepeated = true;
     this.start();
@@ -251,11 +253,7 @@ export class Exchange implements Call, ChannelUser, UploadOwner, FindTerms {
   /** Ends it on both sides; for the caller with an answer that says why, as long as it has had no other. */
   cut(rejection: Rejection, correlationId = this.#options.terms.newCorrelationId()): void {
     if (this.#state === 'over') return;
-    if (this.#destination === undefined) {
-      this.#refuseUnplaced(rejection, correlationId);
-      return;
-    }
-    this.#destination.channel.abandon();
+    this.#destination?.channel.abandon();
     this.#endWith(rejection, correlationId);
   }
 
@@ -282,23 +280,17 @@ export class Exchange implements Call, ChannelUser, UploadOwner, FindTerms {
     this.#tell({ cancelled: true });
   }
 
-  #refuseUnplaced(rejection: Rejection, recordedAs: string): void {
-    const { terms } = this.#options;
-    const correlationId = recordedAs === '' ? terms.newCorrelationId() : recordedAs;
-    this.#over();
-    const httpStatus = this.#refuse(rejection, correlationId) ?? 0;
-    terms.refused({ request: this.request, rejection, correlationId, httpStatus });
-  }
-
   #endWith(rejection: Rejection, correlationId: string): void {
     this.#over();
     const httpStatus = this.#refuse(rejection, correlationId);
-    this.#tell({
-      rejection,
-      correlationId,
-      httpStatus,
-      ...(httpStatus === undefined && { resetCode: ERROR_CODE.CANCEL }),
-    });
+    if (this.#destination === undefined) {
+      // Nobody has decided of it yet.
+      const { request } = this;
+      this.#options.terms.refused({ request, rejection, correlationId, httpStatus: httpStatus ?? 0 });
+      return;
+    }
+    const resetCode = httpStatus === undefined ? ERROR_CODE.CANCEL : undefined;
+    this.#tell({ rejection, correlationId, httpStatus, resetCode });
   }
 
   /** @returns the status that the caller was told; `undefined`: it was too late, and it was cut off */

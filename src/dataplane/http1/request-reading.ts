@@ -18,6 +18,7 @@ export class Http1Request implements CallRequest {
   readonly authority: string;
   readonly isGrpc = false;
   readonly isProxied: boolean;
+  readonly isFromPage: boolean;
   readonly framing: BodyFraming;
   /** As stated; `undefined`: not stated. */
   readonly contentLength: number | undefined;
@@ -34,6 +35,7 @@ export class Http1Request implements CallRequest {
     this.path = parts.path;
     this.authority = parts.authority;
     this.isProxied = parts.isProxied;
+    this.isFromPage = parts.isFromPage;
     this.framing = parts.framing;
     this.contentLength = parts.contentLength;
     this.expectsContinue = parts.expectsContinue;
@@ -78,6 +80,7 @@ interface RequestParts {
   readonly path: string;
   readonly authority: string;
   readonly isProxied: boolean;
+  readonly isFromPage: boolean;
   readonly framing: BodyFraming;
   readonly contentLength: number | undefined;
   readonly expectsContinue: boolean;
@@ -126,6 +129,7 @@ class HeadReading {
   #chunked = false;
   #expects = false;
   #upgrade: string | undefined;
+  #isFromPage = false;
   #traceparent: string | undefined;
   #traces = 0;
   #tracestate = '';
@@ -165,6 +169,12 @@ class HeadReading {
       case 'upgrade':
         this.#upgrade = value;
         return undefined;
+      case 'origin':
+        this.#isFromPage = true;
+        break;
+      case 'sec-fetch-site':
+        if (value !== 'none') this.#isFromPage = true;
+        break;
       case 'traceparent':
         this.#traces += 1;
         this.#traceparent = value;
@@ -206,6 +216,7 @@ class HeadReading {
       path,
       authority: host,
       isProxied: target.includes('://') && !target.startsWith('/'),
+      isFromPage: this.#isFromPage,
       framing: this.#chunked ? 'chunked' : length > 0 ? 'length' : 'none',
       contentLength: this.#length,
       expectsContinue: this.#expects && (this.#chunked || length > 0),

@@ -55,7 +55,7 @@ export class Upload {
     process.nextTick(sendAtHand, this);
   }
 
-  /** Sends a body that is at hand. */
+  /** Sends a body that is at hand. With a length it has no place for trailers, which anybody may leave out. */
   sendWhole(head: string, body: Buffer, channel: Channel): void {
     channel.write(joined(head, body));
     this.sent = true;

@@ -5,6 +5,7 @@ import type { Http1Server } from '../../dataplane/http1/http1-server.ts';
 import type { ServedConnection } from '../../dataplane/http1/served-connection.ts';
 import type { TunnelEnd } from '../../dataplane/tunnel.ts';
 import type { SpiffeId } from '../../domain/agent-id.ts';
+import { rejection } from '../../domain/rejection.ts';
 import { resetSocket } from '../../platform/reset-socket.ts';
 import type { Route } from '../entry/routes.ts';
 import type { Session } from '../session/session.ts';
@@ -23,6 +24,8 @@ export interface AgentConnection {
 /** Stands in for a request that could not be read: it names nobody. */
 const UNREAD: CallRequest = { method: '', path: '', authority: '', isGrpc: false, headers: [] };
 
+const PAGE_REFUSED = rejection('PAGE_REFUSED', 'the request has the marks of a page in a browser');
+
 /** The requests of HTTP/1 that our agent makes, each carried to the peer that it is for. */
 export class AgentRequests {
   readonly #deps: AgentRequestsDeps;
@@ -39,6 +42,10 @@ export class AgentRequests {
     return server.serve(end, {
       ...calls.http1Terms('own agent'),
       find: (request, terms) => {
+        // Whoever runs a browser on this machine visits pages of anybody; to a unix socket no page leads.
+        if (request.isFromPage === true && !at.startsWith('unix:')) {
+          return { ok: false, rejection: PAGE_REFUSED, correlationId: '' };
+        }
         const peer = route(request);
         if (typeof peer !== 'string') return { ok: false, rejection: peer, correlationId: '' };
         return this.#channelsTo(peer).find(request, terms);

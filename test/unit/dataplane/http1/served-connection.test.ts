@@ -145,3 +145,15 @@ test('CONNECT is refused', async (t) => {
   assert.deepEqual([answer.status, answer.problem().code], [501, 'UPGRADE_REFUSED']);
   await caller.closed;
 });
+
+test('a request that breaks the rules while a connection for it is being made is told and counted, too', async (t) => {
+  const hop = await Http1Hop.start(t);
+  const head = 'POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n';
+  const answer = await hop.connect().write(`${head}nonsense\r\n`).answer();
+  assert.equal(answer.status, 400);
+  assert.deepEqual(
+    hop.refusals.map(({ rejection, httpStatus }) => [rejection.code, httpStatus]),
+    [['HTTP1_MALFORMED', 400]],
+  );
+  assert.equal(hop.policy.started_.length, 0);
+});
