@@ -149,3 +149,25 @@ test('at one port each request of HTTP/1.1 goes to the peer that it names, by Ho
     assert.deepEqual([...servers.researcher.problems, ...servers.writer.problems], []);
   });
 });
+
+test('a page in a browser gets nowhere through a loopback port, whatever it names; a unix socket is no way for one', async (t) => {
+  const { planner, taken, ask, ofResearcher } = await startWorld(t);
+  const before = taken();
+  for (const mark of [
+    'Origin: http://evil.example',
+    'Origin: null',
+    'Sec-Fetch-Site: same-origin',
+    'sec-fetch-site: x',
+  ]) {
+    const answer = await ask(get('/', 'researcher.mesh', `${mark}\r\n`));
+    assert.deepEqual([answer.status, answer.problem().code], [403, 'PAGE_REFUSED'], mark);
+  }
+  assert.equal(taken(), before);
+  await planner.waitForVerdict({ code: 'PAGE_REFUSED' });
+  assert.equal(
+    (await ask(get('/', 'researcher.mesh', 'Sec-Fetch-Site: none\r\nSec-Fetch-Mode: cors\r\n'))).status,
+    200,
+  );
+  const atSocket = await ask(get('/', 'researcher', 'Origin: http://agent.example\r\n'), ofResearcher());
+  assert.equal(atSocket.status, 200);
+});
