@@ -145,8 +145,12 @@ export class Exchange implements Call, ChannelUser, UploadOwner, FindTerms {
         body === undefined
           ? { ok: false as const, rejection: reject('CALL_BODY_TOO_LARGE', `more than ${limit} bytes`) }
           : (this.#watch?.request?.(body) ?? { ok: true as const, body });
-      if (!verdict.ok) this.cut(verdict.rejection);
-      else this.#upload.sendWhole(this.#head(verdict.body), verdict.body, this.#destination.channel);
+      if (!verdict.ok) {
+        this.cut(verdict.rejection);
+        return;
+      }
+      if (this.#watch?.readsAnswer === false) this.#download = new Download(this.#options.response, undefined);
+      this.#upload.sendWhole(this.#head(verdict.body), verdict.body, this.#destination.channel);
     });
   }
 

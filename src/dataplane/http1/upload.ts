@@ -65,7 +65,18 @@ export class Upload {
   collect(limit: number, onBody: (body: Buffer | undefined) => void): void {
     this.#collect = { limit, onBody };
     this.#mode = 'collecting';
-    this.#attend();
+    // As in `send`: a body that is there already is not listened for.
+    process.nextTick(collectAtHand, this);
+  }
+
+  /** Takes as much of the body as has come; the rest is waited for. */
+  collectAtHand(): void {
+    if (this.#mode !== 'collecting') return;
+    const chunk = this.#message.read() as Buffer | null;
+    if (chunk !== null) this.#data(chunk);
+    if (this.#collect === undefined) return;
+    if (this.#request.framing === 'length' && this.bytes === this.#request.contentLength) this.#end();
+    else this.#attend();
   }
 
   /** The callee takes more. */
@@ -149,6 +160,10 @@ export class Upload {
 
 function sendAtHand(upload: Upload): void {
   upload.sendAtHand();
+}
+
+function collectAtHand(upload: Upload): void {
+  upload.collectAtHand();
 }
 
 function joined(head: string, body: Buffer, tail = ''): Buffer | string {
