@@ -8,7 +8,7 @@ test('two approved agents: a call gets through, and both sides record the same s
   t.diagnostic(`mesh up after ${Math.round(performance.now() - startedAt)} ms`);
   const [planner, researcher] = [mesh.agent('planner'), mesh.agent('researcher')];
   assert.equal(await planner.call('researcher', 'hello'), 'hello');
-  assert.equal(researcher.app.received.toString(), 'hello');
+  assert.equal(researcher.app.received.toString(), 'hello\n');
   const [ours] = await planner.sessions();
   const [theirs] = await researcher.sessions();
   assert.equal(ours?.role, 'dialler');
