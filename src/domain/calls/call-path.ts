@@ -22,6 +22,8 @@ const NOT_PRINTABLE = /[^\x21-\x7e]/;
 const NEVER_ESCAPED = /[A-Za-z0-9\-._~/\\;?#%\p{Cc}]/u;
 const ESCAPE = /%[0-9A-Fa-f]{2}/g;
 const ESCAPES = /(?:%[0-9A-Fa-f]{2})+/g;
+/** Readers of URLs cut blanks at the end, some file systems at the end of each name. */
+const BLANK_AT_END = /%20(?:\/|$)/;
 const STRAY_PERCENT = /%(?![0-9A-Fa-f]{2})/;
 
 /**
@@ -49,6 +51,7 @@ function nameAmbiguity(path: string): string | undefined {
   if (path.includes('//')) return '// in it';
   if (/\/\.{1,2}(?:\/|$)/.test(path)) return 'a segment . or ..';
   if (STRAY_PERCENT.test(path)) return 'a % that is no escape';
+  if (BLANK_AT_END.test(path)) return 'an escaped blank at the end of a segment, which some cut off';
   for (const [escapes] of path.matchAll(ESCAPES)) {
     const decoded = decodeUtf8(escapes);
     if (decoded === undefined) return 'an escape that is not UTF-8';

@@ -34,6 +34,7 @@ for (const [what, targets] of Object.entries({
   'escaped separators': ['/a%2Fb', '/a%2fb', '/a%5Cb', '/a%5cb', '/a%3Bb', '/a%3Fb', '/a%23b'],
   'escapes of what needs none': ['/%61', '/%2E%2E/a', '/a/%2e', '/a/.%2e/b', '/%7E', '/%5f', '/%2D', '/%30'],
   'escapes that are decoded twice': ['/a%252Fb', '/a%25', '/%2525'],
+  'escaped blanks at the end of a segment': ['/%20', '/a%20', '/a%20%20', '/a%20/b', '/%20/', '/a%20?q'],
   'malformed escapes': ['/%', '/a%', '/a%2', '/a%zz', '/a%u002f', '/%%32%46'],
   'escapes that are not UTF-8': ['/%C0%AF', '/%E0%80%AF', '/%C0%AE%C0%AE/a', '/%FF', '/%ED%A0%80', '/%C3'],
   backslashes: ['/a\\b', '\\a', '/..\\a', '/\\'],
