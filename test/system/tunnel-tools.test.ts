@@ -146,9 +146,13 @@ test('HTTP/1.1 by curl, through two sidecars', async (t) => {
   }
 
   await t.test('a server that resets in the middle of 50 MB: the caller is told at once, and why', async () => {
-    const { code, stdout, stderr } = await run(curl, [...http1, '--data-binary', `@${file}`, 'http://researcher/reset'], {
-      deadlineMs: 20_000,
-    });
+    const { code, stdout, stderr } = await run(
+      curl,
+      [...http1, '--data-binary', `@${file}`, 'http://researcher/reset'],
+      {
+        deadlineMs: 20_000,
+      },
+    );
     assert.equal(code, 0, stderr);
     const problem = JSON.parse(stdout.toString()) as { readonly status: number; readonly code: string };
     assert.deepEqual([problem.status, problem.code], [503, 'UNAVAILABLE']);
