@@ -47,7 +47,7 @@ const child = spawn(
     'tsx',
     '--test',
     `--test-concurrency=${alone ? 1 : availableParallelism()}`,
-    '--test-timeout=600000',
+    '--test-timeout=240000',
     '--test-reporter=spec',
     ...options,
     ...files.map((file) => relative(root, file)),

@@ -45,7 +45,8 @@ test('on SIGTERM an answer under way is finished, nobody new is let in, and the 
     text += chunk.choices[0]?.delta.content ?? '';
   }
   assert.equal(text.split(' ').length, 322);
-  await assert.rejects(late ?? Promise.resolve(), { code: 'ECONNREFUSED' });
+  // Reset, where the kernel had taken it before the port was closed.
+  await assert.rejects(late ?? Promise.resolve(), { code: /^(ECONNREFUSED|ECONNRESET)$/ });
   assert.equal(await mesh.process.exited, 0);
 });
 

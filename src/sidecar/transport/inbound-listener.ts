@@ -1,5 +1,5 @@
-import { createServer as createTlsServer, type Server, type TLSSocket } from 'node:tls';
-import type { Socket } from 'node:net';
+import { createServer as createTcpServer, type Server as TcpServer, type Socket } from 'node:net';
+import { createServer as createTlsServer, type Server as TlsServer, type TLSSocket } from 'node:tls';
 import { rotateServerContext, serverTlsOptions, type TlsContext } from '../../crypto/tls-context.ts';
 import type { VouchedIdentity } from '../../crypto/chain.ts';
 import { rejection, type Rejection } from '../../domain/rejection.ts';
@@ -81,7 +81,8 @@ export class InboundListener implements Component {
   readonly #options: InboundListenerOptions;
   readonly #unproven = new Map<Socket, Unproven>();
   readonly #raw = new Map<string, Socket>();
-  #server: Server | undefined;
+  #tcp: TcpServer | undefined;
+  #tls: TlsServer | undefined;
   #address = '';
 
   constructor(options: InboundListenerOptions) {
@@ -95,35 +96,38 @@ export class InboundListener implements Component {
 
   async start(): Promise<void> {
     const { limits, context } = this.#options;
-    const server = createTlsServer({
-      ...serverTlsOptions({
+    const tls = createTlsServer(
+      serverTlsOptions({
         context: context(),
         alpn: [CONTROL_ALPN, DATA_ALPN],
         requestCert: true,
         handshakeTimeoutMs: limits.handshakeTimeoutMs,
       }),
-      noDelay: true,
+    );
+    tls.on('secureConnection', (socket) => this.#secured(socket));
+    tls.on('tlsClientError', (error, socket) => this.#handshakeFailed(error, socket));
+    // A server of its own: what is refused here never gets as far as TLS.
+    const tcp = createTcpServer({ noDelay: true }, (raw) => {
+      if (this.#connected(raw)) tls.emit('connection', raw);
     });
-    server.on('connection', (raw) => this.#connected(raw));
-    server.on('secureConnection', (socket) => this.#secured(socket));
-    server.on('tlsClientError', (error, socket) => this.#handshakeFailed(error, socket));
-    server.maxConnections = MAX_CONNECTIONS;
-    this.#server = server;
-    this.#address = await listen(server, splitAddress(this.#options.listen), 'inbound');
+    tcp.maxConnections = MAX_CONNECTIONS;
+    this.#tls = tls;
+    this.#tcp = tcp;
+    this.#address = await listen(tcp, splitAddress(this.#options.listen), 'inbound');
   }
 
   /** New connections are answered with new material; open ones keep theirs. */
   rotate(): void {
-    if (this.#server !== undefined) rotateServerContext(this.#server, this.#options.context());
+    if (this.#tls !== undefined) rotateServerContext(this.#tls, this.#options.context());
   }
 
   /** Takes no more connections; those that are open go on. */
   refuseNew(): void {
-    this.#server?.close();
+    this.#tcp?.close();
   }
 
   async stop(): Promise<void> {
-    const server = this.#server;
+    const server = this.#tcp;
     if (server === undefined) return;
     await new Promise<void>((resolve) => {
       server.close(() => resolve());
@@ -131,8 +135,8 @@ export class InboundListener implements Component {
     });
   }
 
-  /** Before TLS: only counting, so that a flood costs us a socket each and nothing more. */
-  #connected(raw: Socket): void {
+  /** Before TLS: only counting, so that a flood costs us a socket each and nothing more. @returns whether it may go on */
+  #connected(raw: Socket): boolean {
     const address = raw.remoteAddress ?? '';
     const key = `${address}:${raw.remotePort}`;
     const { unauthenticated, unauthenticatedPerAddress } = this.#options.limits;
@@ -143,13 +147,13 @@ export class InboundListener implements Component {
         `${this.#unproven.size} in all, ${sameAddress} from this address`,
       );
       this.#refuse(raw, key, '', cause);
-      return;
+      return false;
     }
     // A call of grpc-js tells its remote address only. On two addresses of ours one remote port can be open twice; the
     // sockets under the second connection could not be told from those under the first.
     if (this.#raw.has(key)) {
       this.#refuse(raw, key, '', rejection('TOO_MANY_UNAUTHENTICATED', 'the same remote port is open already'));
-      return;
+      return false;
     }
     this.#raw.set(key, raw);
     const { thumbprint, clock } = this.#options;
@@ -160,6 +164,7 @@ export class InboundListener implements Component {
       // Not in this turn: what TLS has to say of a connection that closed comes next, and wants to know whose it was.
       setImmediate(() => this.#raw.delete(key));
     });
+    return true;
   }
 
   #secured(socket: TLSSocket): void {
