@@ -27,6 +27,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { processState } from '../support/process-state.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '');
 const DEADLINE_MS = 20_000;
@@ -135,7 +136,8 @@ class Running {
       const ended = this.child.exitCode !== null;
       if (ended || performance.now() > until) {
         const why = ended ? `ended with ${this.child.exitCode}` : `has not printed it within ${DEADLINE_MS} ms`;
-        assert.fail(`${this.name} ${why}; expected: ${text}\n${this.output.slice(-4000)}`);
+        const state = processState(this.child.pid ?? 0);
+        assert.fail(`${this.name} ${why}; expected: ${text}\n${state}\n${this.output.slice(-4000)}`);
       }
       await new Promise((resolve) => setTimeout(resolve, 20));
     }

@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
+import { processState } from './process-state.ts';
 
 /** One line of a process's log. */
 export type LogLine = Readonly<Record<string, unknown>> & { readonly event: string };
@@ -102,7 +103,11 @@ export class LoggedProcess {
       };
       const timer = setTimeout(() => {
         settle(() =>
-          reject(new Error(`no such ${events.join(', ')} of ${this.name} within ${deadlineMs} ms\n${this.tail()}`)),
+          reject(
+            new Error(
+              `no such ${events.join(', ')} of ${this.name} within ${deadlineMs} ms\n${processState(this.pid)}\n${this.tail()}`,
+            ),
+          ),
         );
       }, deadlineMs);
       this.#watchers.add(check);
