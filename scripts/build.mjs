@@ -54,7 +54,6 @@ const result = await esbuild.build({
   platform: 'node',
   target: 'node20',
   minify: false,
-  keepNames: true,
   sourcemap: 'linked',
   sourcesContent: false,
   banner: { js: banner },
