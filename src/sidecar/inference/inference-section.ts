@@ -42,7 +42,7 @@ const provider = v.pipe(
     ),
     api_key_file: v.optional(
       pathField(
-        "File with the provider's key, one line; read again when it changes. Only the sidecar may be able to read it. Default: no key is sent.",
+        "File with the provider's key, one line of 8 to 4096 characters; read again when it changes. Only the sidecar may be able to read it. Default: no key is sent.",
       ),
     ),
     ca_file: v.optional(pathField("Certificates (PEM) that the provider's hangs on, instead of the public ones.")),
