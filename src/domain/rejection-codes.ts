@@ -760,6 +760,14 @@ export const REJECTIONS = {
     'The agent did not send its whole request in time.',
     'See what keeps the agent; the limit is `inference.timeouts.request`.',
   ),
+  INFERENCE_TOO_MANY_CONNECTIONS: row(
+    'inference',
+    'UNAVAILABLE',
+    'RESOURCE_EXHAUSTED',
+    503,
+    'As many connections to the inference port are open as may be.',
+    'Find out who opens them: an agent needs one for each call that is under way, and closes or reuses it. The limit is `inference.limits.connections`.',
+  ),
   INFERENCE_OVERLOADED: row(
     'inference',
     'UNAVAILABLE',

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
+import type { ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { askModel, chat, errorOf, eventsOf, type ModelReply, type PortError } from '../support/model-caller.ts';
@@ -44,7 +45,7 @@ const WHOLE: Readonly<Record<string, Answering>> = {
   'an error with a refused key': (_q, response) => sendJson(response, failure(`Incorrect API key: ${KEY}`), 401),
   'the text of an answer': whole(`You asked with ${KEY}.`),
   'an answer, escaped in full': (_q, response) => {
-    const text = [...KEY].map((each) => `\\u00${each.charCodeAt(0).toString(16)}`).join('');
+    const text = Array.from(KEY, (each) => `\\u00${each.charCodeAt(0).toString(16)}`).join('');
     const body = JSON.stringify(chatAnswer('large', 'HERE')).replace('HERE', text);
     response.writeHead(200, { 'content-type': 'application/json' }).end(body);
   },
@@ -60,8 +61,8 @@ const EVENTS: Readonly<Record<string, readonly string[]>> = {
   'the name of an event': [`event: ${KEY}\ndata: ${JSON.stringify(chatChunk('large', 'x'))}\n\n`],
   'the model of an event': [`data: ${JSON.stringify(chatChunk(KEY, 'x'))}\n\n`],
   'an error in the stream': [`data: ${JSON.stringify(failure(KEY))}\n\n`],
-  'an event in single bytes': [...`data: ${JSON.stringify(chatChunk('large', KEY))}\n\n`],
-  'many events, letter by letter': [...KEY].map((each) => `data: ${JSON.stringify(chatChunk('large', each))}\n\n`),
+  'an event in single bytes': `data: ${JSON.stringify(chatChunk('large', KEY))}\n\n`.split(''),
+  'many events, letter by letter': Array.from(KEY, (each) => `data: ${JSON.stringify(chatChunk('large', each))}\n\n`),
   'many events, in tokens': (KEY.match(/.{1,5}/g) ?? []).map(
     (each) => `data: ${JSON.stringify(chatChunk('large', each))}\n\n`,
   ),
@@ -75,6 +76,17 @@ async function plannerWithKey(t: TestContext) {
   section.provider = { ...section.provider, api_key_file: file };
   await planner.start();
   return { planner, model };
+}
+
+/** A good event, then these chunks, each for itself, and what would come after them. */
+async function sendSlowly(response: ServerResponse, chunks: readonly string[]): Promise<void> {
+  beginEvents(response);
+  sendEvent(response, chatChunk('large', 'Hello'));
+  for (const chunk of [...chunks, `data: ${JSON.stringify(chatChunk('large', 'after'))}\n\n`]) {
+    await new Promise((sent) => response.write(chunk, sent));
+    await new Promise(setImmediate);
+  }
+  response.end('data: [DONE]\n\n');
 }
 
 /** Everything that reached the agent. */
@@ -122,15 +134,7 @@ test('a provider that repeats the key it was asked with does not bring it to the
     await t.test(
       `in ${where}: a stream that has begun ends with an error, and without the mark of a whole one`,
       async () => {
-        model.answer = async (_question, response) => {
-          beginEvents(response);
-          sendEvent(response, chatChunk('large', 'Hello'));
-          for (const chunk of [...written, `data: ${JSON.stringify(chatChunk('large', 'after'))}\n\n`]) {
-            await new Promise((sent) => response.write(chunk, sent));
-            await new Promise(setImmediate);
-          }
-          response.end('data: [DONE]\n\n');
-        };
+        model.answer = (_question, response) => void sendSlowly(response, written);
         const reply = await chat(planner, { stream: true });
         const events = eventsOf(reply);
         assert.match(events[0] ?? '', /Hello/);

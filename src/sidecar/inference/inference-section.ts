@@ -90,6 +90,11 @@ export const inferenceSection = v.pipe(
         answer_bytes: bytes(16 * MIB, 'Largest answer that is not streamed.'),
         event_bytes: bytes(MIB, 'Largest event of a streamed answer.'),
         concurrent: count(512, 'Calls at the same time.'),
+        connections: count(
+          1024,
+          'Connections to the port that are open at the same time, those that wait for their next call included.',
+          65_536,
+        ),
       }),
       {},
     ),

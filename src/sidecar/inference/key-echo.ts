@@ -20,7 +20,7 @@ export class KeyEcho {
   /** @param key printable ASCII without blanks, at most 4096 characters. */
   constructor(key: string) {
     this.#key = key;
-    this.#pattern = new RegExp([[...key].map(escaped).join(''), ...base64Patterns(key)].join('|'));
+    this.#pattern = new RegExp([Array.from(key, escaped).join(''), ...base64Patterns(key)].join('|'));
     this.#fallback = new Uint16Array(key.length);
     for (let at = 1; at < key.length; at += 1) {
       this.#fallback[at] = this.#step(this.#fallback[at - 1] ?? 0, key.charCodeAt(at));
@@ -72,10 +72,15 @@ export function keyEchoed(detail: string): CallRefused {
 /** One character, in each way in which it may be written. */
 function escaped(character: string): string {
   const hex = character.charCodeAt(0).toString(16).padStart(2, '0');
-  const digits = [...hex].map((digit) => (/[a-f]/.test(digit) ? `[${digit}${digit.toUpperCase()}]` : digit)).join('');
+  const digits = Array.from(hex, (digit) => (/[a-f]/.test(digit) ? `[${digit}${digit.toUpperCase()}]` : digit)).join(
+    '',
+  );
   const plain = `\\x${hex}`;
   return `(?:${plain}|${ESCAPES}(?:${plain}|u00${digits})|%(?:25)?${digits})`;
 }
+
+/** Letters that the alphabet for URLs replaces, and that JSON may escape. */
+const IN_BASE64: Readonly<Record<string, string>> = { '+': `(?:-|${escaped('+')})`, '/': `(?:_|${escaped('/')})` };
 
 /**
  * What of a base64 (RFC 4648, of both alphabets) hangs on the key alone, for each of the three places at which the key
@@ -86,9 +91,6 @@ function base64Patterns(key: string): string[] {
     const text = Buffer.from(`${' '.repeat(before)}${key}`).toString('base64');
     const from = Math.ceil((before * BYTE_BITS) / BASE64_BITS);
     const to = Math.floor(((before + key.length) * BYTE_BITS) / BASE64_BITS);
-    const letters = [...text.slice(from, to)];
-    return letters
-      .map((letter) => (letter === '+' ? `(?:-|${escaped('+')})` : letter === '/' ? `(?:_|${escaped('/')})` : letter))
-      .join('');
+    return Array.from(text.slice(from, to), (letter) => IN_BASE64[letter] ?? letter).join('');
   });
 }
