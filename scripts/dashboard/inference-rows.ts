@@ -3,7 +3,7 @@ import { gained, of, type Row } from './panel.ts';
 const REQUESTS = of('ait_inference_requests_total');
 /** What is not the agent's own doing; alert AitInferenceErrors counts the same. */
 const FAILED =
-  'outcome=~"model_error|INFERENCE_(UNAVAILABLE|TIMEOUT|OVERLOADED|ANSWER_INVALID|MODEL_CHANGED)|EVIDENCE_.*"';
+  'outcome=~"model_error|INFERENCE_(UNAVAILABLE|TIMEOUT|OVERLOADED|ANSWER_INVALID|MODEL_CHANGED|KEY_ECHOED)|PEER_UNREACHABLE|EVIDENCE_.*"';
 const quantile = (q: number, histogram: string) => {
   return `histogram_quantile(${q}, sum by (le) (rate(${of(`${histogram}_bucket`)}[$__range])))`;
 };

@@ -760,6 +760,14 @@ export const REJECTIONS = {
     'The agent did not send its whole request in time.',
     'See what keeps the agent; the limit is `inference.timeouts.request`.',
   ),
+  INFERENCE_TOO_MANY_CONNECTIONS: row(
+    'inference',
+    'UNAVAILABLE',
+    'RESOURCE_EXHAUSTED',
+    503,
+    'As many connections to the inference port are open as may be.',
+    'Find out who opens them: an agent needs one for each call that is under way, and closes or reuses it. The limit is `inference.limits.connections`.',
+  ),
   INFERENCE_OVERLOADED: row(
     'inference',
     'UNAVAILABLE',
@@ -807,6 +815,14 @@ export const REJECTIONS = {
     502,
     'The answer says that another model gave it than the approved one; the agent did not get to see it.',
     'If the provider answers under further names, list them in `inference.provider.model_map`; if not, find out who changed the model.',
+  ),
+  INFERENCE_KEY_ECHOED: row(
+    'inference',
+    'PROTOCOL',
+    'UNAVAILABLE',
+    502,
+    "The model's answer had in it the key with which the sidecar had asked, and therefore did not go to the agent.",
+    'Have the provider issue another key, and put it into the file of `inference.provider.api_key_file`. Then find out what repeats it: most often a server or proxy that shows requests in its errors, and so in its logs.',
   ),
   // --- confidential inference: what a service's evidence is refused for, in the order in which it is asked
   EVIDENCE_MALFORMED: inference(

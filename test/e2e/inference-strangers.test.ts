@@ -38,7 +38,9 @@ test('a caller who need not be the agent learns nothing of the prompt, vouches f
       await once(socket, 'close');
       assert.match(text, /^HTTP\/1\.1 400 .*INFERENCE_REQUEST_INVALID/s);
     }
-    const lines = planner.sidecar.lines.slice(from).filter(({ event }) => event === 'model_request_refused');
+    const lines = planner.sidecar.lines.slice(from).filter(({ event }) => event === 'peer_refused');
     assert.ok(lines.length >= 100 && lines.length < 250, `${lines.length} lines`);
+    const counted = await planner.metric('ait_connections_refused_total', { reason: 'INFERENCE_REQUEST_INVALID' });
+    assert.equal(counted, 300, 'counted are all of them');
   });
 });

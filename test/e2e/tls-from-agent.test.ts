@@ -3,6 +3,7 @@ import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { test } from 'node:test';
 import { Client, credentials, status, type ServiceError } from '@grpc/grpc-js';
+import OpenAI, { APIConnectionError } from 'openai';
 import { startMesh } from '../support/mesh.ts';
 import { plannerWithProvider } from '../support/model-mesh.ts';
 import { runAit } from '../support/run-ait.ts';
@@ -102,14 +103,48 @@ test('TLS that an agent begins itself is refused with what to change, at every w
   });
 });
 
-test('so is TLS at the inference port', async (t) => {
-  const { planner, model } = await plannerWithProvider(t);
-  const { inference } = planner.addresses as unknown as { inference: string };
-  const open = () => connectTcp({ path: inference.slice('unix:'.length) });
-  assert.equal((await handshake(open())).code, 'ERR_SSL_WRONG_VERSION_NUMBER');
-  const answer = await answerTo(open());
-  assert.match(answer, /^HTTP\/1\.1 400 [^]*"TLS_FROM_AGENT"/);
-  assert.match(answer, /http:\/\/, not https:\/\//);
-  await planner.waitFor('model_request_refused', ({ code }) => code === 'TLS_FROM_AGENT');
-  assert.equal(model.questions.length, 0);
-});
+for (const where of ['a unix socket', 'a loopback port'] as const) {
+  test(`so is TLS at the inference port, ${where}`, async (t) => {
+    const { planner, model } = await plannerWithProvider(t, {
+      ...(where === 'a loopback port' && { inference: { listen: '127.0.0.1:0' } }),
+    });
+    const { inference } = planner.addresses as unknown as { inference: string };
+    const [host = '', port] = inference.split(':');
+    const isSocket = inference.startsWith('unix:');
+    assert.equal(isSocket, where === 'a unix socket');
+    const open = () =>
+      isSocket ? connectTcp({ path: inference.slice('unix:'.length) }) : connectTcp({ host, port: Number(port) });
+
+    await t.test('a client reports a wrong version, and the sidecar what to change', async () => {
+      const from = planner.sidecar.mark();
+      assert.equal((await handshake(open())).code, 'ERR_SSL_WRONG_VERSION_NUMBER');
+      const line = await planner.waitForVerdict({ code: 'TLS_FROM_AGENT' }, { from });
+      assert.match(String(line['action']), /http:\/\//);
+      assert.deepEqual([line['direction'], line['remoteAddress']], ['outbound', inference]);
+    });
+    await t.test('whoever looks at the bytes reads the reason, and `explain` knows it', async () => {
+      const answer = await answerTo(open());
+      assert.match(answer, /^HTTP\/1\.1 400 Bad Request\r\n/);
+      const { error } = JSON.parse(answer.slice(answer.indexOf('\r\n\r\n'))) as { error: Record<string, string> };
+      assert.deepEqual([error['code'], error['type']], ['TLS_FROM_AGENT', 'ait_mesh']);
+      assert.match(error['message'] ?? '', /http:\/\/, not https:\/\//);
+      const id = error['correlation_id'] ?? '';
+      const { code, output } = await runAit(['explain', '--id', id, '--admin', planner.addresses.admin]);
+      assert.equal(code, 0, output);
+      assert.match(output, /TLS_FROM_AGENT/);
+      assert.match(output, /http:\/\//);
+    });
+    if (!isSocket) {
+      await t.test('the official client, told https://, gets an error and not a hang', async () => {
+        const client = new OpenAI({ baseURL: `https://${inference}/v1`, apiKey: 'nobody', maxRetries: 0 });
+        const messages = [{ role: 'user' as const, content: 'Hello?' }];
+        await assert.rejects(client.chat.completions.create({ model: 'large', messages }), APIConnectionError);
+      });
+    }
+    await t.test('all of it is counted, and nothing went to the model', async () => {
+      const counted = await planner.metric('ait_connections_refused_total', { reason: 'TLS_FROM_AGENT' });
+      assert.equal(counted, isSocket ? 2 : 3);
+      assert.equal(model.questions.length, 0);
+    });
+  });
+}

@@ -17,7 +17,13 @@ export interface Usage {
 }
 
 export type AnswerCheck =
-  { readonly ok: true; readonly usage?: Usage } | { readonly ok: false; readonly rejection: Rejection };
+  | {
+      readonly ok: true;
+      readonly usage?: Usage;
+      /** What an event says; `undefined` for the mark of the end. */
+      readonly message?: JsonObject;
+    }
+  | { readonly ok: false; readonly rejection: Rejection };
 
 const DONE = '[DONE]';
 /** Events of the Responses API after which nothing comes. */
@@ -75,7 +81,7 @@ export class StreamCheck {
     const refused = checkModel(chunk, this.#rules);
     if (refused !== undefined) return refused;
     this.#began = true;
-    return passed(usageOf(chunk['usage']));
+    return { ...passed(usageOf(chunk['usage'])), message: chunk };
   }
 
   #responses({ event, data }: ServerEvent): AnswerCheck {
@@ -92,7 +98,7 @@ export class StreamCheck {
     if (!isWhole && (!this.#began || this.#over))
       return invalid(`the event ${this.#began ? 'at the end' : 'at the start'} names no model`);
     this.#began = true;
-    return passed(isWhole ? usageOf(response['usage']) : undefined);
+    return { ...passed(isWhole ? usageOf(response['usage']) : undefined), message };
   }
 }
 
@@ -131,7 +137,7 @@ function upstreamFailed(): AnswerCheck {
   return { ok: false, rejection: rejection('INFERENCE_UNAVAILABLE', 'the model reported an error within its answer') };
 }
 
-function passed(usage?: Usage): AnswerCheck {
+function passed(usage?: Usage): AnswerCheck & { readonly ok: true } {
   return { ok: true, ...(usage !== undefined && { usage }) };
 }
 

@@ -1,12 +1,14 @@
-import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
+import type { ServerResponse } from 'node:http';
 import { parseStrictJsonBytes } from '../../domain/canonical/strict-json.ts';
 import { rejection } from '../../domain/rejection.ts';
 import { after } from '../../platform/clock.ts';
 import { checkAnswer, isObject, StreamCheck, type AnswerRules, type Usage } from './answer-check.ts';
 import { collect } from './attested-connection.ts';
 import { CallRefused, errorBody } from './call-refused.ts';
+import { EchoAcrossEvents } from './echo-across-events.ts';
 import { EventBody } from './event-body.ts';
 import { EventReader, EventStreamError, writeEvent } from './event-stream.ts';
+import { keyEchoed, throwEchoed } from './key-echo.ts';
 import type { UpstreamAnswer } from './upstream.ts';
 
 export interface RelayInput {
@@ -66,10 +68,12 @@ export async function relayAnswer(input: RelayInput): Promise<'answered' | 'mode
 async function relayWhole({ answer, response, rules, limits, onUsage }: RelayInput): Promise<void> {
   if (!JSON_TYPE.test(answer.headers['content-type'] ?? '')) throw invalid('the answer is not application/json');
   const bytes = await collect(answer, limits.answerBytes);
-  const check = checkAnswer(textOf(bytes), rules);
+  const text = textOf(bytes);
+  throwEchoed(answer, text);
+  const check = checkAnswer(text, rules);
   if (!check.ok) throw new CallRefused(check.rejection);
   if (check.usage !== undefined) onUsage(check.usage);
-  response.writeHead(200, { ...forwarded(answer.headers), 'content-type': 'application/json' }).end(bytes);
+  response.writeHead(200, { ...forwarded(answer), 'content-type': 'application/json' }).end(bytes);
 }
 
 async function relayEvents(input: RelayInput): Promise<void> {
@@ -77,15 +81,16 @@ async function relayEvents(input: RelayInput): Promise<void> {
   if (!EVENTS_TYPE.test(answer.headers['content-type'] ?? '')) throw invalid('the answer is not text/event-stream');
   const reader = new EventReader(limits.eventBytes);
   const check = new StreamCheck(rules);
+  const across = answer.echo === undefined ? undefined : new EchoAcrossEvents(answer.echo);
   const body = new EventBody(response);
   await answer.read((chunk) => {
-    const { text, refused } = checkChunk(chunk, { reader, check, onUsage });
+    const { text, refused } = checkChunk(chunk, { answer, reader, check, across, onUsage });
     let isFull = false;
     if (text !== '') {
       if (response.headersSent) isFull = !body.write(text);
       else {
         onFirstEvent();
-        isFull = !body.begin({ ...forwarded(answer.headers), ...EVENTS_HEAD }, text);
+        isFull = !body.begin({ ...forwarded(answer), ...EVENTS_HEAD }, text);
       }
     }
     if (refused !== undefined) throw refused;
@@ -103,11 +108,12 @@ async function relayError({ answer, response, correlationId }: RelayInput): Prom
   }
   if (status < 400 || status > 599) throw invalid(`the model answered with status ${status}`);
   const bytes = await collect(answer, MAX_ERROR_BYTES);
+  throwEchoed(answer, bytes.toString('utf8'));
   const error = JSON_TYPE.test(headers['content-type'] ?? '') ? readError(bytes) : undefined;
   if (error === undefined) throw unavailable(`the model answered ${status}, without an error as the API has them`);
   const { message, type, param, code } = error;
   const body = { error: { message, type, param: param ?? null, code: code ?? null, correlation_id: correlationId } };
-  response.writeHead(status, { ...forwarded(headers), 'content-type': 'application/json' }).end(JSON.stringify(body));
+  response.writeHead(status, { ...forwarded(answer), 'content-type': 'application/json' }).end(JSON.stringify(body));
 }
 
 /**
@@ -128,14 +134,20 @@ interface CheckedChunk {
   readonly refused: CallRefused | undefined;
 }
 
-function checkChunk(chunk: Buffer, { reader, check, onUsage }: ChunkInput): CheckedChunk {
+function checkChunk(chunk: Buffer, { answer, reader, check, across, onUsage }: ChunkInput): CheckedChunk {
   let text = '';
   try {
     reader.push(chunk, (event) => {
+      const written = writeEvent(event);
+      // First of all: what an event is refused for may be told in its own words.
+      throwEchoed(answer, written);
       const checked = check.next(event);
       if (!checked.ok) throw new CallRefused(checked.rejection);
       if (checked.usage !== undefined) onUsage(checked.usage);
-      text += writeEvent(event);
+      const passed = across === undefined ? written : across.pass(written, checked.message, check.over);
+      if (passed === undefined)
+        throw keyEchoed("the key that the sidecar had sent came in pieces in the provider's answer");
+      text += passed;
     });
   } catch (error) {
     if (error instanceof CallRefused) return { text, refused: error };
@@ -145,9 +157,10 @@ function checkChunk(chunk: Buffer, { reader, check, onUsage }: ChunkInput): Chec
   return { text, refused: undefined };
 }
 
-interface ChunkInput extends Pick<RelayInput, 'onUsage'> {
+interface ChunkInput extends Pick<RelayInput, 'answer' | 'onUsage'> {
   readonly reader: EventReader;
   readonly check: StreamCheck;
+  readonly across: EchoAcrossEvents | undefined;
 }
 
 function readError(bytes: Buffer): Readonly<Record<string, string | null | undefined>> | undefined {
@@ -168,9 +181,13 @@ function readError(bytes: Buffer): Readonly<Record<string, string | null | undef
     : { message, type: text('type') ?? 'model_error', param: text('param'), code: text('code') };
 }
 
-function forwarded(headers: IncomingHttpHeaders): Record<string, string> {
+/** @throws CallRefused */
+function forwarded(answer: UpstreamAnswer): Record<string, string> {
+  const { headers } = answer;
   const names = Object.keys(headers).filter((name) => FORWARDED.includes(name) || RATE_LIMIT.test(name));
-  return Object.fromEntries(names.map((name) => [name, String(headers[name])]));
+  const fields = names.map((name): [string, string] => [name, String(headers[name])]);
+  for (const [name, value] of fields) throwEchoed(answer, `${name}: ${value}`);
+  return Object.fromEntries(fields);
 }
 
 function textOf(bytes: Buffer): string {

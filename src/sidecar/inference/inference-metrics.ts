@@ -39,6 +39,10 @@ export function createInferenceMetrics(registry: MetricsRegistry) {
       name: 'inference_in_flight',
       help: "The agent's calls to its model that are under way.",
     }),
+    inferenceConnections: registry.gauge({
+      name: 'inference_connections',
+      help: 'Open connections to the inference port. Those that were refused are counted by ait_connections_refused_total.',
+    }),
     attestationChecks: registry.counter({
       name: 'attestation_checks_total',
       help: 'Times the inference service was asked to prove what it runs: accepted, or the rejection code.',

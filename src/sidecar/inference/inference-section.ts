@@ -42,7 +42,7 @@ const provider = v.pipe(
     ),
     api_key_file: v.optional(
       pathField(
-        "File with the provider's key, one line; read again when it changes. Only the sidecar may be able to read it. Default: no key is sent.",
+        "File with the provider's key, one line of 8 to 4096 characters; read again when it changes. Only the sidecar may be able to read it. Default: no key is sent.",
       ),
     ),
     ca_file: v.optional(pathField("Certificates (PEM) that the provider's hangs on, instead of the public ones.")),
@@ -90,6 +90,11 @@ export const inferenceSection = v.pipe(
         answer_bytes: bytes(16 * MIB, 'Largest answer that is not streamed.'),
         event_bytes: bytes(MIB, 'Largest event of a streamed answer.'),
         concurrent: count(512, 'Calls at the same time.'),
+        connections: count(
+          1024,
+          'Connections to the port that are open at the same time, those that wait for their next call included.',
+          65_536,
+        ),
       }),
       {},
     ),

@@ -23,6 +23,7 @@ import type { InferenceConfig } from './inference-section.ts';
 import { ModelCalling } from './model-calling.ts';
 import { ModelCalls } from './model-calls.ts';
 import { ModelNames } from './model-names.ts';
+import { PortRefusals } from './port-refusals.ts';
 import { ProviderUpstream } from './provider-upstream.ts';
 import { inferenceIdOf, ServicePermission } from './service-permission.ts';
 import { ServiceUpstream } from './service-upstream.ts';
@@ -101,10 +102,17 @@ export class Inference {
       listen: config.listen,
       socketMode,
       requestTimeoutMs: timeouts.request,
-      clock,
+      maxConnections: limits.connections,
       logger,
+      onConnections: (count) => metrics.inferenceConnections.set(count),
       take: (request, response) => calling.take(request, response),
-      newCorrelationId: () => newCorrelationId({ random }),
+      refusals: new PortRefusals({
+        clock,
+        metrics,
+        decisions: deps.decisions,
+        newCorrelationId: () => newCorrelationId({ random }),
+        listen: () => this.#port.address,
+      }),
     });
     this.components = [this.#upstream, this.#port];
   }

@@ -3,6 +3,7 @@ import { rejection } from '../../domain/rejection.ts';
 import { isObject } from './answer-check.ts';
 import { collect } from './attested-connection.ts';
 import { CallRefused } from './call-refused.ts';
+import { throwEchoed } from './key-echo.ts';
 import type { UpstreamAnswer } from './upstream.ts';
 
 interface ListInput {
@@ -46,7 +47,9 @@ async function readModels(answer: UpstreamAnswer, { approved, maxBytes }: ListIn
       rejection('INFERENCE_UNAVAILABLE', `asked for its models, the other side answered ${answer.status}`),
     );
   }
-  const entries = readEntries(await collect(answer, maxBytes));
+  const bytes = await collect(answer, maxBytes);
+  throwEchoed(answer, bytes.toString('utf8'));
+  const entries = readEntries(bytes);
   if (entries === undefined) {
     throw new CallRefused(rejection('INFERENCE_ANSWER_INVALID', 'the list of models is none'));
   }

@@ -2,9 +2,10 @@ import { readFile, stat } from 'node:fs/promises';
 import type { Component } from '../../platform/component.ts';
 import { watchPaths } from '../../platform/file-watch.ts';
 import type { Logger } from '../../platform/logger.ts';
+import { KeyEcho } from './key-echo.ts';
 
-/** What a key may look like: it goes into a header. */
-const KEY = /^[\x21-\x7e]{1,4096}$/;
+/** What a key may look like: it goes into a header, and must be told apart from other text in answers. */
+const KEY = /^[\x21-\x7e]{8,4096}$/;
 const OTHERS = 0o077;
 
 export interface ProviderKeyOptions {
@@ -14,11 +15,17 @@ export interface ProviderKeyOptions {
   readonly onChange: (problem: string | undefined) => void;
 }
 
+export interface KnownKey {
+  readonly value: string;
+  /** Knows it again in what the provider answers. */
+  readonly echo: KeyEcho;
+}
+
 /** The provider's key, read again whenever its file changes. A file that cannot be read leaves no key behind. */
 export class ProviderKey implements Component {
   readonly name = 'provider key';
   readonly #options: ProviderKeyOptions;
-  #key: string | undefined;
+  #key: KnownKey | undefined;
   #unwatch: (() => void) | undefined;
   #reading: Promise<void> = Promise.resolve();
 
@@ -27,7 +34,7 @@ export class ProviderKey implements Component {
   }
 
   /** `undefined` while it cannot be read. */
-  get value(): string | undefined {
+  get current(): KnownKey | undefined {
     return this.#key;
   }
 
@@ -53,12 +60,12 @@ export class ProviderKey implements Component {
 
   async #read(): Promise<void> {
     const { path, logger, onChange } = this.#options;
-    const before = this.#key;
+    const before = this.#key?.value;
     try {
       const text = (await readFile(path, 'utf8')).trim();
-      if (!KEY.test(text)) throw new Error('it is not one line of printable characters without blanks');
+      if (!KEY.test(text)) throw new Error('it is not one line of 8 to 4096 printable characters without blanks');
       const { mode } = await stat(path);
-      this.#key = text;
+      this.#key = { value: text, echo: new KeyEcho(text) };
       if (before === text) return;
       logger.info('provider_key_read', { path });
       if ((mode & OTHERS) !== 0) {

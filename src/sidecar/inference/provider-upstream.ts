@@ -12,7 +12,7 @@ import { CallRefused, endOf } from './call-refused.ts';
 import { ConnectionPool } from './connection-pool.ts';
 import { INFERENCE_BLOCKER } from './inference-blocker.ts';
 import type { ProviderConfig } from './inference-section.ts';
-import { ProviderKey } from './provider-key.ts';
+import { ProviderKey, type KnownKey } from './provider-key.ts';
 import { UpstreamConnection, type UpstreamTimeouts } from './upstream-connection.ts';
 import type { Upstream, UpstreamAnswer, UpstreamRequest } from './upstream.ts';
 
@@ -31,7 +31,7 @@ const PEM = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
 
 /**
  * An OpenAI-compatible server that is no part of the mesh. It proves its host name and nothing of what it runs; its key
- * is added here, so that the agent never has it.
+ * is added here, so that the agent never has it; nor may an answer bring it there, see {@link UpstreamAnswer.echo}.
  */
 export class ProviderUpstream implements Upstream {
   readonly name = 'provider';
@@ -71,21 +71,20 @@ export class ProviderUpstream implements Upstream {
   reconsider(): void {}
 
   async send(request: UpstreamRequest): Promise<UpstreamAnswer> {
-    const authorization = this.#authorization();
+    const key = this.#currentKey();
     const connection = this.#pool.take() ?? (await this.#open(request.signal));
     const path = `${this.#url.pathname.replace(/\/$/, '')}${request.path}`;
-    const headers = { ...request.headers, ...authorization };
-    return connection.send({ ...request, path, headers }, () => this.#pool.giveBack(connection));
+    const headers = { ...request.headers, ...(key !== undefined && { authorization: `Bearer ${key.value}` }) };
+    const answer = await connection.send({ ...request, path, headers }, () => this.#pool.giveBack(connection));
+    return key === undefined ? answer : { ...answer, echo: key.echo };
   }
 
-  /** @throws CallRefused */
-  #authorization(): Readonly<Record<string, string>> {
-    if (this.#key === undefined) return {};
-    const { value } = this.#key;
-    if (value === undefined) {
-      throw new CallRefused(rejection('INFERENCE_UNAVAILABLE', "the provider's key cannot be read"));
-    }
-    return { authorization: `Bearer ${value}` };
+  /** @returns `undefined` where none is configured. @throws CallRefused */
+  #currentKey(): KnownKey | undefined {
+    if (this.#key === undefined) return undefined;
+    const { current } = this.#key;
+    if (current !== undefined) return current;
+    throw new CallRefused(rejection('INFERENCE_UNAVAILABLE', "the provider's key cannot be read"));
   }
 
   async #open(signal: AbortSignal): Promise<UpstreamConnection> {

@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Rejection } from '../../domain/rejection.ts';
 import type { Component } from '../../platform/component.ts';
+import type { KeyEcho } from './key-echo.ts';
 
 /** A request to whoever computes the answer. */
 export interface UpstreamRequest {
@@ -18,6 +19,8 @@ export interface UpstreamRequest {
 export interface UpstreamAnswer {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
+  /** Knows the key again with which we asked: what has it in it is not for the agent. `undefined`: there was none. */
+  readonly echo?: KeyEcho;
   /**
    * Hands the body on, once, each chunk in the very step in which it came. Resolves when all of it has been taken.
    *
