@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { bundleProgram } from './bundle.ts';
 import { Child, cpuMs } from './children.ts';
 import type { FleetCounts, FleetMember, FleetQuestion, FleetTimes, Sight } from './fleet-protocol.ts';
 import { HUB, type FleetMesh } from './fleet-mesh.ts';
@@ -17,9 +18,9 @@ export class Fleet {
 
   constructor(mesh: FleetMesh, { sidecars, processes }: { sidecars: number; processes: number }) {
     this.size = sidecars;
-    const worker = fileURLToPath(new URL('fleet-worker.ts', import.meta.url));
+    const worker = bundleProgram(fileURLToPath(new URL('fleet-worker.ts', import.meta.url)), mesh.folder);
     const flags = process.env['BENCH_SIDECAR_NODE_FLAGS']?.split(' ') ?? [];
-    const command: [string, ...string[]] = [process.execPath, ...flags, '--import', import.meta.resolve('tsx'), worker];
+    const command: [string, ...string[]] = [process.execPath, ...flags, worker];
     this.#workers = Array.from({ length: processes }, (_, index) => {
       const app = join(mesh.folder, `app-${index}.sock`);
       const members = mesh.members.filter((_member, position) => position % processes === index);
@@ -30,7 +31,7 @@ export class Fleet {
 
   /** Starts all at once. @returns when each was ready. */
   async start(): Promise<number[]> {
-    // A process that has loaded its code answers: what is measured is the fleet, not tsx.
+    // A process that has loaded its code answers: what is measured is the fleet, not its loading.
     await this.counts();
     const answers = await Promise.all(
       this.#workers.map(({ child, members, app }) => ask<FleetTimes>(child, { ask: 'start', members, app })),

@@ -1,6 +1,5 @@
-import { buildSync } from 'esbuild';
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { bundleProgram } from '../bundle.ts';
 import { pair, type PairInput, type ProxyPair, type Side } from '../proxies.ts';
 
 /** What a program of such a pair is told. */
@@ -23,17 +22,7 @@ const PROGRAMS = {
 /** Two plain Node processes, without anything that reads TypeScript in them. */
 export function nodePair(name: string, kind: HopOptions['kind'], input: PairInput): Promise<ProxyPair> {
   const program = PROGRAMS[kind];
-  const bundle = join(input.folder, `${kind}-hop.mjs`);
-  buildSync({
-    entryPoints: [fileURLToPath(new URL(program, import.meta.url))],
-    outfile: bundle,
-    bundle: true,
-    format: 'esm',
-    platform: 'node',
-    target: 'node20',
-    // CommonJS that is bundled asks for Node's own modules.
-    banner: { js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);" },
-  });
+  const bundle = bundleProgram(fileURLToPath(new URL(program, import.meta.url)), input.folder);
   const { cert, key, root } = input.files;
   return pair(name, input, (side) => {
     const options: HopOptions = { ...side, kind, cert, key, root };

@@ -73,8 +73,12 @@ function writeObject(object: object, depth: number): string {
   return `${written}}`;
 }
 
+/** Printable ASCII without quotes and backslashes, as nearly all texts are: nothing in it is escaped. */
+const PLAIN = /^[ !#-[\]-~]*$/;
+
 /** RFC 8785 section 3.2.2.2 is what `JSON.stringify` does, except that the latter escapes a lone surrogate. */
 function writeString(text: string): string {
+  if (PLAIN.test(text)) return `"${text}"`;
   if (!text.isWellFormed()) throw new JcsError('lone_surrogate', 'a string holds half of a surrogate pair');
   return JSON.stringify(text);
 }
