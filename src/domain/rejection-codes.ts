@@ -658,8 +658,8 @@ export const REJECTIONS = {
     'UNAVAILABLE',
     'RESOURCE_EXHAUSTED',
     503,
-    'The side that reads took nothing of the call for too long (no HTTP/2 window), and so was held responsible for it.',
-    'The detail says which side it was; see what keeps it from reading.',
+    'The side that reads took nothing of the call for too long (no HTTP/2 window), or a caller over HTTP/1.1 sent nothing of a body that it had begun, and so was held responsible for it.',
+    'The detail says which side it was; see what keeps it from reading, or from sending.',
   ),
   CALL_BUDGET_EXCEEDED: row(
     'call',

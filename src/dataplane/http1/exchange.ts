@@ -54,8 +54,8 @@ export class Exchange implements Call, ChannelUser, UploadOwner, FindTerms {
   #isRepeated = false;
   #isWaitingForReason = false;
   #cancelReason: (() => void) | undefined;
-  /** Of the answer, and of the request; most calls are over before anybody asks. */
-  #stalls: readonly [Stall, Stall] | undefined;
+  /** Of the answer, of the request, and of its sender; most calls are over before anybody asks. */
+  #stalls: readonly [Stall, Stall, Stall] | undefined;
 
   constructor(options: ExchangeOptions) {
     const { request, message, response, terms } = options;
@@ -266,12 +266,18 @@ export class Exchange implements Call, ChannelUser, UploadOwner, FindTerms {
     const channel = this.#destination?.channel;
     if (this.#state !== 'open' || channel === undefined) return;
     const { stallMs } = this.#options.terms.limits;
-    const [answerStall, requestStall] = (this.#stalls ??= [new Stall(), new Stall()]);
+    const [answerStall, requestStall, senderStall] = (this.#stalls ??= [new Stall(), new Stall(), new Stall()]);
+    const upload = this.#upload;
     const answerMs = answerStall.look(this.#download.stalled, this.#download.bytes, now);
-    const requestMs = requestStall.look(channel.stalled, this.#upload.bytes, now);
-    if (Math.max(answerMs, requestMs) < stallMs) return;
-    const who = answerMs >= stallMs ? 'caller' : 'callee';
-    this.cut(reject('CALL_STALLED', `the ${who} has taken nothing for ${stallMs} ms`));
+    const requestMs = requestStall.look(channel.stalled, upload.bytes, now);
+    // Once it is being answered, how a request goes on is between the two.
+    const senderMs = senderStall.look(upload.isAwaited && this.#answer === undefined, upload.bytes, now);
+    if (Math.max(answerMs, requestMs, senderMs) < stallMs) return;
+    const what =
+      senderMs >= stallMs
+        ? 'the caller has sent nothing of its body'
+        : `the ${answerMs >= stallMs ? 'caller' : 'callee'} has taken nothing`;
+    this.cut(reject('CALL_STALLED', `${what} for ${stallMs} ms`));
   }
 
   /** The caller's side is closed, be it that all was said. */

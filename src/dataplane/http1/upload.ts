@@ -41,6 +41,12 @@ export class Upload {
     this.#request = request;
   }
 
+  /** Whether more of the body has to come from the caller, and nothing keeps it from coming. */
+  get isAwaited(): boolean {
+    const wanted = this.#mode === 'collecting' || (this.#mode === 'sending' && !this.sent);
+    return wanted && !this.#message.isPaused();
+  }
+
   /** Sends the head, and the body as it comes. */
   send(head: string, channel: Channel): void {
     this.#channel = channel;

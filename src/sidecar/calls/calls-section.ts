@@ -34,7 +34,7 @@ export const callsSection = v.optional(
     stall_timeout: durationField(
       '60s',
       { atLeastMs: 100, atMostMs: DAY },
-      'A call whose reader takes nothing for this long is cut.',
+      'A call whose reader takes nothing for this long is cut; so is a request of HTTP/1.1 of whose body nothing comes for this long, before it is answered.',
     ),
     methods: v.optional(
       v.pipe(

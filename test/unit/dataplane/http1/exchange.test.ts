@@ -318,3 +318,38 @@ test('a reader that takes nothing holds the callee back, and is cut after a whil
   hop.pass(1100);
   assert.equal(hop.policy.ended_[0]?.outcome.rejection?.code, 'CALL_STALLED');
 });
+
+test('a body of which nothing more comes is given up; one that is being answered already is not', async (t) => {
+  const hop = await Http1Hop.start(t);
+  hop.stallMs = 1000;
+  const upload = (path: string) =>
+    hop.connect().write(`POST ${path} HTTP/1.1\r\nhost: callee\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx\r\n`);
+  const heads: string[] = [];
+  hop.callee.onHead = (head, socket) => {
+    heads.push(head);
+    if (!head.includes('answered')) return;
+    socket.write('HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx\r\n');
+  };
+  hop.callee.onRequest = ({ socket }) => socket.write('0\r\n\r\n');
+  const [silent, answered] = [upload('/silent'), upload('/answered')];
+  await answered.until('\r\nx\r\n');
+  await pollUntil(
+    () => heads.length,
+    (count) => count === 2,
+  );
+  hop.pass(0);
+  hop.pass(900);
+  assert.equal(hop.policy.ended_.length, 0, 'not yet');
+  hop.pass(200);
+  assert.equal((await silent.answer()).status, 503);
+  const [ended] = hop.policy.ended_;
+  assert.equal(ended?.outcome.rejection?.code, 'CALL_STALLED');
+  assert.equal(ended.outcome.rejection.detail, 'the caller has sent nothing of its body for 1000 ms');
+  assert.equal(hop.policy.ended_.length, 1);
+  answered.write('0\r\n\r\n');
+  await pollUntil(
+    () => hop.policy.ended_.length,
+    (count) => count === 2,
+  );
+  assert.equal(hop.policy.ended_[1]?.outcome.httpStatus, 200);
+});
