@@ -108,12 +108,12 @@ test('a member that opens 300 connections and resets each at another moment leav
     const socket = connect(portOf(victim.inbound), hostOf(victim.inbound));
     socket.on('error', () => undefined);
     const secured = await attacker.tls(victim.inbound, { identity, ALPNProtocols: ['ait-data/1'], socket });
+    const { opened } = victim.app;
     secured.write(open);
     // From before the preface can have been read until after the application has answered.
     for (let turn = 0; turn < count % 60; turn += 1) await nextTurn();
     // However busy the machine is, some get as far as the application.
     if (count % 20 === 0) {
-      const opened = victim.app.opened;
       await pollUntil(
         () => victim.app.opened,
         (now) => now > opened,
